@@ -13,6 +13,10 @@ class NxConvertError(Exception):
     """Base of every error that nxconvert raises on purpose."""
 
 
+class UsageError(NxConvertError, ValueError):
+    """What was asked for makes no sense: a malformed input spec, an unknown format, an opset nobody can write."""
+
+
 class ReadError(NxConvertError):
     """The source is no model that can be read: wrong kind of file, truncated, inconsistent or hostile."""
 

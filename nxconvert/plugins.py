@@ -1,0 +1,229 @@
+"""The three kinds of plug-in, and how they are found.
+
+A frontend reads a format, a backend writes one, a runtime runs one. They are objects named by entry points of the
+groups ``nxconvert.frontends``, ``nxconvert.backends`` and ``nxconvert.runtimes``; nxconvert's own are found in the same
+way as those of any other installed package. The module that an entry point names is imported whenever formats are told
+apart, so it should import what is heavy inside `read`, `write` and `load` only.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
+    import numpy as np
+    import onnx_ir as ir
+
+    from nxconvert.inputs import InputSpec
+
+#: The stages that a conversion reports: what goes on, and the fraction of it that is done (None: cannot be told).
+Stage: TypeAlias = Literal["reading", "lowering", "writing"]
+Progress: TypeAlias = "Callable[[Stage, float | None], None]"
+#: Which call of a stateful model is exported: any call, with state inputs and outputs, or the first call alone.
+State: TypeAlias = Literal["steady", "first"]
+#: Runs one loaded model: arrays by input name to arrays by output name. Calls do not see each other's effects.
+Runner: TypeAlias = "Callable[[Mapping[str, np.ndarray]], dict[str, np.ndarray]]"
+
+
+def ignore_progress(_stage: Stage, _fraction: float | None) -> None:
+    """The progress of who does not ask for it."""
+
+
+def ignore_warning(_message: str) -> None:
+    """The warnings of who does not ask for them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadOptions:
+    """What a caller says about a source.
+
+    Attributes:
+        inputs: what is declared about the inputs, by name or in order; None where nothing is.
+        constants: arguments that are pinned to a Python value, by name; they are no inputs any more.
+        state: which call of a model that keeps state is read.
+        trust_code: whether code that the file carries may be executed (a pickled Python module).
+        progress: is told how far the reading is.
+        warn: takes a sentence about anything the user should know but that does not stop the conversion.
+    """
+
+    inputs: Mapping[str, InputSpec] | Sequence[InputSpec] | None = None
+    constants: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    state: State = "steady"
+    trust_code: bool = False
+    progress: Progress = ignore_progress
+    warn: Callable[[str], None] = ignore_warning
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WriteOptions:
+    """What a caller says about a target.
+
+    Attributes:
+        opset: the operator set to write; None for the backend's default.
+        external_data: whether the weights go to a file beside the model; None leaves it to the backend (only when they
+            do not fit).
+        metadata: facts about the conversion to keep in the file, as text.
+        progress: is told how far the writing is.
+    """
+
+    opset: int | None = None
+    external_data: bool | None = None
+    metadata: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    progress: Progress = ignore_progress
+
+
+class Frontend(Protocol):
+    """Reads one source format."""
+
+    @property
+    def name(self) -> str:
+        """The format's name, as ``--from`` takes it. A backend of the same format has the same name."""
+
+    @property
+    def description(self) -> str:
+        """What files these are, in a few words."""
+
+    @property
+    def suffixes(self) -> tuple[str, ...]:
+        """The suffixes such files usually have, with the dot. They only settle which frontend is asked first."""
+
+    def detect(self, path: Path) -> bool:
+        """Whether the content of `path` (a file or a folder that exists) is of this format. Reads little of it.
+
+        May say yes to a damaged file of this format, so that `read` can say what is wrong with it. Never raises.
+        """
+
+    def read(self, path: Path, options: ReadOptions) -> ir.Model:
+        """The model in `path`, lowered to the shared graph.
+
+        Raises:
+            ReadError: the file is damaged or hostile (InputError: its inputs have to be declared).
+            UnsupportedError: the model uses what has no lowering.
+        """
+
+
+class Backend(Protocol):
+    """Writes one target format."""
+
+    @property
+    def name(self) -> str:
+        """The format's name, as ``--to`` takes it."""
+
+    @property
+    def description(self) -> str:
+        """What files these are, in a few words."""
+
+    @property
+    def suffixes(self) -> tuple[str, ...]:
+        """The suffixes that ask for this format, with the dot, the usual one first."""
+
+    def write(self, model: ir.Model, path: Path, options: WriteOptions) -> None:
+        """Writes `model` to `path`: the whole file or, when it fails, none of it. May change `model`.
+
+        Raises:
+            WriteError: the place cannot be written to, or the format cannot hold the graph.
+            UsageError: an option makes no sense for this format.
+        """
+
+
+class Runtime(Protocol):
+    """Runs the files of some formats."""
+
+    @property
+    def name(self) -> str:
+        """The runtime's name, as ``--on`` takes it."""
+
+    @property
+    def description(self) -> str:
+        """What runs the models, in a few words."""
+
+    @property
+    def formats(self) -> tuple[str, ...]:
+        """The names of the formats it runs."""
+
+    @property
+    def rank(self) -> int:
+        """Among the runtimes of one format, the lowest rank is taken first."""
+
+    def available(self) -> str | None:
+        """None where it can run here, else what is missing and how to get it. Imports nothing heavy."""
+
+    def load(self, path: Path) -> Runner:
+        """The model in `path`, ready to run on any number of inputs, each run beginning with the saved state.
+
+        Raises:
+            ReadError: the runtime cannot load the file.
+            RuntimeMissingError: the runtime is not available.
+        """
+
+
+class PluginWarning(UserWarning):
+    """A plug-in is installed but broken; nxconvert does without it."""
+
+
+def frontends() -> dict[str, Frontend]:
+    """Every frontend that can be loaded, by name."""
+    return dict(_load_all("nxconvert.frontends"))
+
+
+def backends() -> dict[str, Backend]:
+    """Every backend that can be loaded, by name."""
+    return dict(_load_all("nxconvert.backends"))
+
+
+def runtimes() -> dict[str, Runtime]:
+    """Every runtime that can be loaded, by name, in the order in which they are preferred."""
+    found = dict(_load_all("nxconvert.runtimes"))
+    return dict(sorted(found.items(), key=lambda item: (item[1].rank, item[0])))
+
+
+@cache
+def _entry_points() -> Mapping[str, Mapping[str, EntryPoint]]:
+    """The installed entry points of our groups, by group and name; of two with one name, nxconvert's own is taken."""
+    from importlib.metadata import entry_points
+
+    found: dict[str, dict[str, EntryPoint]] = {}
+    installed = entry_points()
+    for group in ("nxconvert.frontends", "nxconvert.backends", "nxconvert.runtimes"):
+        by_name: dict[str, EntryPoint] = {}
+        for point in sorted(installed.select(group=group), key=lambda point: (point.name, point.value)):
+            known = by_name.get(point.name)
+            if known is not None and known.value != point.value:
+                own, other = (point, known) if point.value.startswith("nxconvert.") else (known, point)
+                _warn(f"two {group} are called {point.name}: {own.value} is taken and {other.value} is not.")
+                point = own
+            by_name[point.name] = point
+        found[group] = by_name
+    return found
+
+
+@cache
+def _load(group: str, name: str) -> Any:
+    """The plug-in, or None where it is broken (it is then warned about, once)."""
+    point = _entry_points()[group][name]
+    try:
+        return point.load()
+    except Exception as error:
+        _warn(
+            f"the plug-in {name} ({point.value}) is broken, nxconvert does without it: {type(error).__name__}: {error}"
+        )
+        return None
+
+
+def _load_all(group: str) -> Iterator[tuple[str, Any]]:
+    for name in _entry_points()[group]:
+        plugin = _load(group, name)
+        if plugin is not None:
+            yield name, plugin
+
+
+def _warn(message: str) -> None:
+    warnings.warn(message, PluginWarning, stacklevel=2)
