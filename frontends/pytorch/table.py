@@ -1,0 +1,91 @@
+"""The ATen table: what its lowerings are given, and the words for it.
+
+A lowering takes the builder and the operator's arguments under the names of the ATen schema, and returns what the operator returns.
+The kinds of arguments, as the annotations name them:
+
+===========  ========================================================================================================
+``Value``    a tensor: dtype ``etype``, dims ``dims`` (ints and symbolic dims), rank ``rank``
+``Values``   a list of tensors (an item may be None), or a traced sequence of tensors
+``Int``      a Python int, or a :class:`~nxconvert.graph.dims.Dim` for one that depends on sizes or on data
+``Ints``     a list of those; a single one counts as a list of one
+``Number``   int, Dim, float, bool, or a :class:`Scalar` for a float or a bool that depends on data
+``Numbers``  a list of those
+``DType``    PyTorch's number of a dtype (:data:`~nxconvert.frontends.pytorch.dtypes.BY_CODE`)
+``bool``     a bool that is known
+``str``      a string
+===========  ========================================================================================================
+
+Lists of results are lists, several results are a tuple, numbers are numbers. In-place and ``out=`` forms need no lowering: the reader
+derives them from the functional one. A tensor that is returned unchanged says that the result *is* the argument.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias, Union
+
+from nxconvert.graph.builder import Builder, Value
+from nxconvert.graph.dims import Dim, Int
+from nxconvert.graph.optable import OpTable
+
+__all__ = ["Builder", "DType", "Dim", "Int", "Ints", "LoweringError", "Number", "Numbers", "Scalar", "Value", "Values", "aten"]
+
+
+class LoweringError(Exception):
+    """An argument that the operator's lowering cannot express; the text says which and why."""
+
+
+class Scalar:
+    """A Python float or bool that is known only when the graph runs.
+
+    Attributes:
+        value: rank 0; DOUBLE for a float, BOOL for a bool.
+    """
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: Value) -> None:
+        self.value = value
+
+
+Number: TypeAlias = Union[int, float, bool, Dim, Scalar]
+Numbers: TypeAlias = "list[Number]"
+Ints: TypeAlias = "list[Int]"
+Values: TypeAlias = "list[Value]"
+DType: TypeAlias = int
+
+
+def _is_int(x: Any) -> bool:
+    return isinstance(x, (int, Dim)) and not isinstance(x, bool)
+
+
+def _is_number(x: Any) -> bool:
+    return isinstance(x, (int, float, Dim, Scalar))
+
+
+def _is_list_of(test: Any) -> Any:
+    return lambda x: isinstance(x, (list, tuple)) and all(test(item) for item in x)
+
+
+def _is_value(x: Any) -> bool:
+    return isinstance(x, Value) and not x.is_sequence
+
+
+_ints = _is_list_of(_is_int)
+_values = _is_list_of(lambda x: x is None or _is_value(x))
+
+aten = OpTable(
+    "aten",
+    {
+        "Value": _is_value,
+        "Values": lambda x: _values(x) or (isinstance(x, Value) and x.is_sequence),
+        "Int": _is_int,
+        "Ints": lambda x: _is_int(x) or _ints(x),
+        "Number": _is_number,
+        "Numbers": _is_list_of(_is_number),
+        "float": lambda x: _is_number(x),
+        "DType": lambda x: isinstance(x, int) and not isinstance(x, bool),
+        "bool": lambda x: isinstance(x, bool),
+        "str": lambda x: isinstance(x, str),
+    },
+)
+"""The one table of ATen (and prims, torchvision, quantized) operators; names without the ``aten::`` prefix, others as ``ns::name``."""

@@ -1,0 +1,553 @@
+"""The graph under construction: emits ONNX nodes, knows the dtype and the dims of every value, folds what is constant.
+
+``op.Conv(x, w, strides=[2, 2])`` emits a node and returns its output (a tuple where there are several). Python numbers and lists
+become constants of the dtype that the operator's schema asks for; a :class:`~nxconvert.graph.dims.Dim` becomes the nodes that
+compute it, only then and once a scope. Each operator's rules (result types, folding, identities) live in :mod:`nxconvert.graph.rules`.
+
+Subgraphs are child builders: they see the parent's values, names are unique across all of them, and what a trial emitted can be
+thrown away without leaving a trace in the uses of the parent's values.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import onnx
+import onnx_ir as ir
+
+from nxconvert.graph import IR_OPSET
+from nxconvert.graph.dims import Dim, Int, Operation, Symbol, bounds
+
+# Larger results are left to the runtime: folding is for shapes, masks and scalars, not for weights.
+FOLD_LIMIT = 1 << 16
+SOURCE_KEY = "nxconvert.source"
+
+
+class TensorType(NamedTuple):
+    """What a rule says of one output: its dtype and dims; ``sequence`` for a sequence of such tensors (dims None: any shape)."""
+
+    dtype: ir.DataType
+    dims: tuple[Int, ...] | None
+    sequence: bool = False
+
+
+class GraphTypeError(Exception):
+    """Operands that the operator cannot take: an error in a lowering, or in a guess about the inputs."""
+
+
+class Value(ir.Value):
+    """A value of the graph, with dims that arithmetic understands.
+
+    Attributes:
+        dims: the size of each axis; None only for a sequence.
+        array: its content if it is a small constant, else None.
+    """
+
+    __slots__ = ("array", "dims")
+
+    def __init__(self, name: str, type_: TensorType, array: np.ndarray | None = None) -> None:
+        tensor = ir.TensorType(type_.dtype)
+        super().__init__(name=name, type=ir.SequenceType(tensor) if type_.sequence else tensor)
+        self.dims: tuple[Int, ...] = type_.dims  # type: ignore[assignment]
+        self.array = array
+
+    @property
+    def rank(self) -> int:
+        return len(self.dims)
+
+    @property
+    def is_sequence(self) -> bool:
+        return isinstance(self.type, ir.SequenceType)
+
+    @property
+    def etype(self) -> ir.DataType:
+        """The element type, which a value of the builder always has."""
+        return self.type.dtype  # type: ignore[union-attr, return-value]
+
+
+class _Formal(NamedTuple):
+    """What the schema says of one input: the type variable it belongs to, or the dtype constants of it take."""
+
+    variable: str
+    dtype: ir.DataType | None
+
+
+class _Schema:
+    """The few facts of an operator's schema that emission needs."""
+
+    __slots__ = ("attributes", "inputs", "variadic")
+
+    def __init__(self, op_type: str) -> None:
+        schema = onnx.defs.get_schema(op_type, IR_OPSET, "")
+        allowed = {c.type_param_str: c.allowed_type_strs for c in schema.type_constraints}
+        self.inputs = [_formal(i.type_str, allowed) for i in schema.inputs]
+        self.variadic = bool(schema.inputs) and schema.inputs[-1].option == onnx.defs.OpSchema.FormalParameterOption.Variadic
+        self.attributes = {name: ir.AttributeType(int(a.type)) for name, a in schema.attributes.items()}
+
+    def formal(self, index: int) -> _Formal:
+        if index >= len(self.inputs):
+            if not self.variadic:
+                raise GraphTypeError(f"too many inputs: {index + 1} given, the operator takes {len(self.inputs)}")
+            index = -1
+        return self.inputs[index]
+
+
+_schema = functools.lru_cache(maxsize=None)(_Schema)
+
+_INDEX_TYPES = frozenset({"tensor(int64)", "tensor(int32)"})
+_NUMPY_DEFAULTS = {bool: ir.DataType.BOOL, int: ir.DataType.INT64, float: ir.DataType.FLOAT}
+
+
+def _formal(type_str: str, allowed: Mapping[str, Sequence[str]]) -> _Formal:
+    types = set(allowed.get(type_str, [type_str]))
+    if types <= _INDEX_TYPES:
+        return _Formal(type_str, ir.DataType.INT64)
+    if types == {"tensor(bool)"}:
+        return _Formal(type_str, ir.DataType.BOOL)
+    return _Formal(type_str, None)
+
+
+class _Shared:
+    """What all builders of one model have in common."""
+
+    def __init__(self) -> None:
+        self.constants: dict[tuple[ir.DataType, tuple[int, ...], bytes], Value] = {}
+        self.weights: dict[object, Value] = {}
+        self.names: dict[str, int] = {}
+        self.scope = ""
+        self.source = ""
+
+    def unique(self, name: str) -> str:
+        count = self.names.get(name, 0)
+        self.names[name] = count + 1
+        if not count:
+            return name
+        # The counted name may itself be taken by a name that the source gave.
+        return self.unique(f"{name}_{count}")
+
+
+class Builder:
+    """Emits the nodes of one graph; see the module's text.
+
+    Attributes:
+        nodes: what has been emitted so far, in order.
+        inputs: the graph's inputs, in order.
+    """
+
+    def __init__(self, parent: Builder | None = None) -> None:
+        self.parent = parent
+        self.nodes: list[ir.Node] = []
+        self.inputs: list[Value] = []
+        self._shared: _Shared = parent._shared if parent else _Shared()
+        # Where a dim can be read from in this scope: (value, axis), or (scalar, None). The first one found stays.
+        self._dim_sources: dict[Dim, tuple[Value, int | None]] = {}
+        self._dim_scalars: dict[Dim, Value] = {}
+        self._dim_vectors: dict[tuple[Int, ...], Value] = {}
+
+    # ---- where nodes come from -------------------------------------------------------------------------------------------------
+
+    @property
+    def scope(self) -> str:
+        """The module path that names of new nodes carry, e.g. ``layer1.0.conv1``."""
+        return self._shared.scope
+
+    @scope.setter
+    def scope(self, path: str) -> None:
+        self._shared.scope = path
+
+    @property
+    def source(self) -> str:
+        """The source operator and location recorded with every new node."""
+        return self._shared.source
+
+    @source.setter
+    def source(self, text: str) -> None:
+        self._shared.source = text
+
+    # ---- inputs, constants, weights ----------------------------------------------------------------------------------------------
+
+    def input(self, name: str, dtype: ir.DataType, dims: Iterable[Int]) -> Value:
+        """Adds a graph input and makes its symbolic dims available as numbers."""
+        value = Value(self._shared.unique(name), TensorType(dtype, tuple(dims)))
+        self.inputs.append(value)
+        self._learn_dims(value)
+        return value
+
+    def sequence_input(self, name: str, dtype: ir.DataType, dims: tuple[Int, ...] | None = None) -> Value:
+        """Adds a graph input that is a sequence of tensors."""
+        value = Value(self._shared.unique(name), TensorType(dtype, dims, sequence=True))
+        self.inputs.append(value)
+        return value
+
+    def const(self, data: Any, dtype: ir.DataType | None = None) -> Value:
+        """A constant of the model; equal constants are one.
+
+        Args:
+            data: a number, a (nested) list of numbers, or an array.
+            dtype: its dtype; by default bool for bools, int64 for ints, float32 for floats, and an array's own.
+        """
+        array = _as_array(data, dtype)
+        dtype = dtype or ir.DataType.from_numpy(array.dtype)
+        key = (dtype, array.shape, array.tobytes())
+        value = self._shared.constants.get(key)
+        if value is None:
+            value = Value(self._shared.unique("const"), TensorType(dtype, array.shape), array if array.size <= FOLD_LIMIT else None)
+            value.const_value = ir.Tensor(array, dtype=dtype, name=value.name)
+            self._shared.constants[key] = value
+        return value
+
+    def weight(self, tensor: ir.TensorProtocol, name: str, key: object = None) -> Value:
+        """A parameter that stays where it is: a view on the source file, never copied and never folded.
+
+        Args:
+            tensor: the lazily loaded content.
+            name: the source's name for it.
+            key: identity of the storage; parameters with an equal key are one value (tied weights).
+        """
+        known = self._shared.weights.get(key) if key is not None else None
+        if known is not None:
+            return known
+        shape = tuple(int(d) for d in tensor.shape)  # type: ignore[arg-type]
+        value = Value(self._shared.unique(name), TensorType(tensor.dtype, shape))
+        value.const_value = tensor
+        tensor.name = value.name
+        self._shared.weights[key if key is not None else object()] = value
+        return value
+
+    def initializers(self) -> list[Value]:
+        """Every constant and weight of the model, used or not."""
+        return [*self._shared.weights.values(), *self._shared.constants.values()]
+
+    # ---- emission -----------------------------------------------------------------------------------------------------------------
+
+    def __getattr__(self, op_type: str) -> Callable[..., Any]:
+        if not op_type[:1].isupper():
+            raise AttributeError(op_type)
+        emit = functools.partial(self._emit, op_type)
+        self.__dict__[op_type] = emit
+        return emit
+
+    def _emit(self, op_type: str, *operands: Any, **attributes: Any) -> Any:
+        """Emits one node of the standard domain, unless its result is known without it."""
+        from nxconvert.graph import rules
+
+        inputs = self._promote(op_type, operands)
+        attributes = {name: value for name, value in attributes.items() if value is not None}
+        simplify = rules.SIMPLIFY.get(op_type)
+        if simplify is not None:
+            known = simplify(self, inputs, attributes)
+            if known is not None:
+                return known
+        types = rules.infer(self, op_type, inputs, attributes)
+        folded = rules.fold(op_type, inputs, attributes, types)
+        if folded is not None:
+            values = tuple(self.const(array, t.dtype) for array, t in zip(folded, types, strict=True))
+        else:
+            values = self.node(op_type, inputs, attributes, types)
+        return values[0] if len(values) == 1 else values
+
+    def node(
+        self,
+        op_type: str,
+        inputs: Sequence[Value | None],
+        attributes: Mapping[str, Any],
+        types: Sequence[TensorType],
+        names: Sequence[str] | None = None,
+    ) -> tuple[Value, ...]:
+        """Emits a node as it is, its outputs stamped with ``types``: for ``If``, ``Loop`` and ``Scan``, whose types their maker knows."""
+        shared = self._shared
+        name = shared.unique(f"{shared.scope}/{op_type}" if shared.scope else op_type)
+        outputs = tuple(
+            Value(shared.unique(names[i] if names else name if i == 0 else f"{name}:{i}"), t) for i, t in enumerate(types)
+        )
+        kept = list(inputs)
+        while kept and kept[-1] is None:
+            kept.pop()
+        known = _schema(op_type).attributes
+        node = ir.Node(
+            "",
+            op_type,
+            kept,
+            [_attribute(key, value, known[key]) for key, value in attributes.items()],
+            outputs=outputs,
+            name=name,
+            metadata_props={SOURCE_KEY: shared.source} if shared.source else None,
+        )
+        self.nodes.append(node)
+        for value in outputs:
+            if value.dims is not None:
+                self._learn_dims(value)
+        return outputs
+
+    def _promote(self, op_type: str, operands: Sequence[Any]) -> list[Value | None]:
+        if all(isinstance(operand, ir.Value) or operand is None for operand in operands):
+            return list(operands)
+        schema = _schema(op_type)
+        dtypes: dict[str, ir.DataType] = {}
+        for i, operand in enumerate(operands):
+            if isinstance(operand, Value):
+                dtypes.setdefault(schema.formal(i).variable, operand.etype)
+        return [
+            operand if isinstance(operand, Value) or operand is None else self._constant_operand(operand, schema.formal(i), dtypes)
+            for i, operand in enumerate(operands)
+        ]
+
+    def _constant_operand(self, operand: Any, formal: _Formal, dtypes: Mapping[str, ir.DataType]) -> Value:
+        dtype = formal.dtype or dtypes.get(formal.variable)
+        if isinstance(operand, Dim):
+            return self.cast(self.dim_value(operand), dtype or ir.DataType.INT64)
+        if isinstance(operand, (list, tuple)) and any(isinstance(x, Dim) for x in operand):
+            return self.cast(self.dims_tensor(operand), dtype or ir.DataType.INT64)
+        if isinstance(operand, np.ndarray):
+            return self.const(operand)
+        return self.const(operand, dtype)
+
+    def cast(self, x: Value, dtype: ir.DataType) -> Value:
+        """``x`` as ``dtype``: itself where it is that already."""
+        return x if x.etype == dtype else self.Cast(x, to=dtype)
+
+    # ---- dims as numbers ------------------------------------------------------------------------------------------------------------
+
+    def fresh(self, hint: str, low: int | None = 0, high: int | None = None) -> Dim:
+        """A new symbol, for a size that depends on data; its first value stamped with it becomes its source."""
+        return Dim.symbol(self._shared.unique(hint), low, high)
+
+    def bind(self, dim: Dim, scalar: Value) -> None:
+        """Says that ``dim`` is the content of ``scalar`` (int64, rank 0)."""
+        self._dim_sources.setdefault(dim, (scalar, None))
+
+    def symbol_of(self, scalar: Value, hint: str = "n") -> Int:
+        """The integer that ``scalar`` (any integer dtype, rank 0) holds, as a dim."""
+        if scalar.array is not None:
+            return int(scalar.array)
+        dim = self.fresh(hint, low=None)
+        self.bind(dim, self.cast(scalar, ir.DataType.INT64))
+        return dim
+
+    def _learn_dims(self, value: Value) -> None:
+        for axis, dim in enumerate(value.dims):
+            if isinstance(dim, Dim) and self._dim_source(dim) is None:
+                self._dim_sources[dim] = (value, axis)
+
+    def _dim_source(self, dim: Dim) -> tuple[Value, int | None] | None:
+        builder: Builder | None = self
+        while builder is not None:
+            found = builder._dim_sources.get(dim)
+            if found is not None:
+                return found
+            builder = builder.parent
+        return None
+
+    def dim_value(self, dim: Int) -> Value:
+        """``dim`` as an int64 scalar of the graph."""
+        if isinstance(dim, int):
+            return self.const(dim, ir.DataType.INT64)
+        builder: Builder | None = self
+        while builder is not None:
+            if dim in builder._dim_scalars:
+                return builder._dim_scalars[dim]
+            builder = builder.parent
+        source = self._dim_source(dim)
+        if source is None:
+            value = self._compute_dim(dim)
+        elif source[1] is None:
+            value = source[0]
+        else:
+            value = self.Squeeze(self.dims_tensor([dim]), [0])
+        self._dim_scalars[dim] = value
+        return value
+
+    def _compute_dim(self, dim: Dim) -> Value:
+        if dim.atom is not None:
+            return self._compute_atom(dim.atom)
+        total: Value | None = None
+        for monomial, coefficient in dim.terms:
+            term: Value | None = None
+            for atom in monomial:
+                factor = self.dim_value(Dim((((atom,), 1),)))
+                term = factor if term is None else self.Mul(term, factor)
+            if term is None:
+                term = self.const(abs(coefficient))
+            elif abs(coefficient) != 1:
+                term = self.Mul(term, abs(coefficient))
+            if total is None:
+                total = term if coefficient > 0 else self.Neg(term)
+            else:
+                total = self.Add(total, term) if coefficient > 0 else self.Sub(total, term)
+        assert total is not None
+        return total
+
+    def _compute_atom(self, atom: Symbol | Operation | Any) -> Value:
+        if not isinstance(atom, Operation):
+            raise GraphTypeError(f"the size {atom} is not available here")
+        a, b = self.dim_value(atom.a), self.dim_value(atom.b)
+        if atom.kind == "mod":
+            return self.Mod(a, b)
+        if atom.kind in ("max", "min"):
+            return self.Max(a, b) if atom.kind == "max" else self.Min(a, b)
+        low_a, low_b = bounds(atom.a)[0], bounds(atom.b)[0]
+        if low_a is not None and low_a >= 0 and low_b is not None and low_b > 0:
+            return self.Div(a, b)
+        # ONNX divides integers towards zero and takes the remainder with the divisor's sign.
+        return self.Div(self.Sub(a, self.Mod(a, b)), b)
+
+    def dims_tensor(self, dims: Sequence[Int]) -> Value:
+        """``dims`` as an int64 vector of the graph; runs of one value's shape are read with one node."""
+        if all(isinstance(d, int) for d in dims):
+            return self.const(np.array(dims, np.int64))
+        key = tuple(dims)
+        builder: Builder | None = self
+        while builder is not None:
+            if key in builder._dim_vectors:
+                return builder._dim_vectors[key]
+            builder = builder.parent
+        pieces = [self._piece(run) for run in self._runs(key)]
+        vector = pieces[0] if len(pieces) == 1 else self.Concat(*pieces, axis=0)
+        self._dim_vectors[key] = vector
+        return vector
+
+    def _runs(self, dims: tuple[Int, ...]) -> list[tuple[Int, ...]]:
+        """Splits ``dims`` into runs of constants, of consecutive axes of one value, and single expressions."""
+        runs: list[list[Int]] = []
+        follower: tuple[Value | None, int | None] | None = None
+        for dim in dims:
+            place = (None, None) if isinstance(dim, int) else self._dim_source(dim)
+            if runs and place is not None and place == follower:
+                runs[-1].append(dim)
+            else:
+                runs.append([dim])
+            if isinstance(dim, int) or place is None:
+                follower = place
+            else:
+                value, axis = place
+                follower = None if axis is None else (value, axis + 1)
+        return [tuple(run) for run in runs]
+
+    def _piece(self, run: tuple[Int, ...]) -> Value:
+        if isinstance(run[0], int):
+            return self.const(np.array(run, np.int64))
+        source = self._dim_source(run[0])
+        if source is None or source[1] is None:
+            return self.Unsqueeze(self.dim_value(run[0]), [0])
+        value, start = source
+        window = {"start": start} if start else {}
+        if start + len(run) < value.rank:
+            window["end"] = start + len(run)
+        return self.node("Shape", [value], window, [TensorType(ir.DataType.INT64, (len(run),))])[0]
+
+    # ---- shapes with the least nodes ------------------------------------------------------------------------------------------------
+
+    def reshape(self, x: Value, dims: Sequence[Int]) -> Value:
+        """``x`` with ``dims``, which hold the same number of elements; no node computes a size that ``Reshape`` can infer."""
+        target = tuple(dims)
+        if target == x.dims:
+            return x
+        return self._reshape_to(x, target)
+
+    def _reshape_to(self, x: Value, target: tuple[Int, ...]) -> Value:
+        result = TensorType(x.etype, target)
+        if x.array is not None and all(isinstance(d, int) for d in target):
+            return self.const(x.array.reshape([int(d) for d in target]), x.etype)
+        if 0 in target:
+            return self.node("Reshape", [x, self.dims_tensor(target)], {"allowzero": 1}, [result])[0]
+        copied = [i < x.rank and isinstance(d, Dim) and x.dims[i] == d for i, d in enumerate(target)]
+        open_axes = [i for i, d in enumerate(target) if isinstance(d, Dim) and not copied[i]]
+        shape = [0 if copied[i] else d for i, d in enumerate(target)]
+        if open_axes:
+            # Of several sizes that are not copied one can be left to Reshape, unless a zero elsewhere makes that ambiguous.
+            inferred = min(open_axes, key=lambda i: bounds(target[i])[0] or 0)
+            others = [bounds(d)[0] for i, d in enumerate(target) if i != inferred]
+            if all(low is not None and low > 0 for low in others):
+                shape[inferred] = -1
+            elif any(copied):
+                shape = list(target)
+                return self.node("Reshape", [x, self.dims_tensor(shape)], {"allowzero": 1}, [result])[0]
+        return self.node("Reshape", [x, self.dims_tensor(shape)], {}, [result])[0]
+
+    def expand(self, x: Value, dims: Sequence[Int]) -> Value:
+        """``x`` broadcast to ``dims`` (as many axes as ``x`` or more)."""
+        target = tuple(dims)
+        if target == x.dims:
+            return x
+        if x.array is not None and all(isinstance(d, int) for d in target) and _size(target) <= FOLD_LIMIT:
+            return self.const(np.broadcast_to(x.array, [int(d) for d in target]), x.etype)
+        lead = len(target) - x.rank
+        # Expand leaves an axis alone where it is asked for 1.
+        shape = [1 if i >= lead and x.dims[i - lead] == d else d for i, d in enumerate(target)]
+        return self.node("Expand", [x, self.dims_tensor(shape)], {}, [TensorType(x.etype, target)])[0]
+
+    # ---- subgraphs ------------------------------------------------------------------------------------------------------------------
+
+    def child(self) -> Builder:
+        """A builder for a subgraph of a node that this builder will emit."""
+        return Builder(self)
+
+    def snapshot(self) -> dict[str, int]:
+        """The state of the names, to give to :meth:`discard`."""
+        return dict(self._shared.names)
+
+    def discard(self, names: dict[str, int] | None = None) -> None:
+        """Throws away what this builder emitted, so that no value keeps a use by a node that will never exist."""
+        for node in reversed(self.nodes):
+            detach(node)
+        self.nodes.clear()
+        if names is not None:
+            self._shared.names = names
+
+    def graph(self, outputs: Sequence[Value], name: str) -> ir.Graph:
+        """The graph of what was emitted; an output that is an input, a constant, an outer value or given twice gets an ``Identity``."""
+        own = {id(value) for node in self.nodes for value in node.outputs}
+        taken: set[int] = set()
+        results = []
+        for value in outputs:
+            if id(value) not in own or id(value) in taken:
+                type_ = TensorType(value.etype, value.dims, value.is_sequence)
+                (value,) = self.node("Identity", [value], {}, [type_])
+            taken.add(id(value))
+            results.append(value)
+        return ir.Graph(self.inputs, results, nodes=self.nodes, opset_imports={"": IR_OPSET}, name=self._shared.unique(name))
+
+
+def detach(node: ir.Node) -> None:
+    """Removes a node's uses of its inputs, and those of all nodes in its subgraphs."""
+    for attribute in node.attributes.values():
+        if attribute.type == ir.AttributeType.GRAPH:
+            graph = attribute.as_graph()
+            graph.outputs.clear()
+            for inner in reversed(list(graph)):
+                detach(inner)
+    for i in range(len(node.inputs)):
+        node.replace_input_with(i, None)
+
+
+def _size(dims: Iterable[Int]) -> int:
+    size = 1
+    for dim in dims:
+        size *= int(dim)  # type: ignore[arg-type]
+    return size
+
+
+def _as_array(data: Any, dtype: ir.DataType | None) -> np.ndarray:
+    if dtype is None and not isinstance(data, (np.ndarray, np.generic)):
+        first = data
+        while isinstance(first, (list, tuple)):
+            first = first[0] if first else 0
+        dtype = _NUMPY_DEFAULTS[type(first)]
+    # np.require keeps rank 0, which np.ascontiguousarray does not.
+    return np.require(np.asarray(data, dtype.numpy() if dtype else None), requirements="C")
+
+
+def _attribute(name: str, value: Any, kind: ir.AttributeType) -> ir.Attr:
+    if kind == ir.AttributeType.FLOAT:
+        return ir.Attr(name, kind, float(value))
+    if kind == ir.AttributeType.INT:
+        return ir.Attr(name, kind, int(value))
+    if kind in (ir.AttributeType.INTS, ir.AttributeType.FLOATS):
+        convert: Callable[[Any], Any] = int if kind == ir.AttributeType.INTS else float
+        return ir.Attr(name, kind, [convert(item) for item in value])
+    if kind == ir.AttributeType.TENSOR and isinstance(value, np.ndarray):
+        return ir.Attr(name, kind, ir.Tensor(value))
+    return ir.Attr(name, kind, value)

@@ -1,0 +1,1 @@
+"""Operators that move, select or repeat elements: reshape, transpose, slice, concat, gather, pad."""
