@@ -1,1 +1,91 @@
-"""nxconvert: turns trained model files into ONNX, without the framework that made them."""
+"""nxconvert: turns trained model files into ONNX, without the framework that made them.
+
+    >>> import nxconvert
+    >>> report = nxconvert.convert("model.pt", "model.nx")
+    >>> nxconvert.check("model.pt", "model.nx").ok
+    True
+
+What can be asked for:
+
+- `convert`: from one file to another; `load` and `save` are its two halves, with an `onnx_ir.Model` between them.
+- `run`: a model on arrays, in its own framework or another.
+- `check`: whether two files compute the same, each run by its own framework.
+
+Every error raised on purpose is a `NxConvertError`. Nothing heavy is imported before it is used.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from nxconvert import _lazy_sympy
+
+if TYPE_CHECKING:
+    from nxconvert.checking import check
+    from nxconvert.conversion import convert, load, save
+    from nxconvert.errors import (
+        InputError,
+        MismatchError,
+        NxConvertError,
+        ReadError,
+        RunError,
+        RuntimeMissingError,
+        UnsupportedError,
+        UsageError,
+        WriteError,
+    )
+    from nxconvert.execution import run
+    from nxconvert.inputs import InputSpec
+    from nxconvert.report import CheckReport, ConversionReport
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "CheckReport",
+    "ConversionReport",
+    "InputError",
+    "InputSpec",
+    "MismatchError",
+    "NxConvertError",
+    "ReadError",
+    "RunError",
+    "RuntimeMissingError",
+    "UnsupportedError",
+    "UsageError",
+    "WriteError",
+    "__version__",
+    "check",
+    "convert",
+    "load",
+    "run",
+    "save",
+]
+
+# No module is called like what it offers: importing a submodule would put the module in the place of the function.
+_HOMES = {
+    "check": "checking",
+    "convert": "conversion",
+    "load": "conversion",
+    "save": "conversion",
+    "run": "execution",
+    "InputSpec": "inputs",
+    "CheckReport": "report",
+    "ConversionReport": "report",
+}
+
+# Whichever module comes to import onnx_ir first, this package has been imported before.
+_lazy_sympy.install()
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module 'nxconvert' has no attribute {name!r}")
+    from importlib import import_module
+
+    value = getattr(import_module(f"nxconvert.{_HOMES.get(name, 'errors')}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -82,3 +82,7 @@ class MismatchError(NxConvertError):
 
 class RuntimeMissingError(NxConvertError):
     """Running a model was asked for, and the framework that runs it is not installed."""
+
+
+class RunError(NxConvertError):
+    """A runtime loaded the model but could not run it on the given inputs."""

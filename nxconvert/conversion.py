@@ -1,0 +1,240 @@
+"""Converting: read, passes, write."""
+
+from __future__ import annotations
+
+import glob
+import json
+import os
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from nxconvert import __version__
+from nxconvert.detection import source_frontend, target_backend
+from nxconvert.errors import UsageError
+from nxconvert.fingerprint import Fingerprint
+from nxconvert.inputs import InputsLike, parse_inputs
+from nxconvert.interface import free_dims, interface, parameter_count
+from nxconvert.plugins import Progress, ReadOptions, State, WriteOptions, ignore_progress
+from nxconvert.report import ConversionReport
+
+if TYPE_CHECKING:
+    import onnx_ir as ir
+
+#: Under these keys a converted file keeps where it comes from.
+VERSION_KEY = "nxconvert.version"
+FORMAT_KEY = "nxconvert.source_format"
+SHA256_KEY = "nxconvert.source_sha256"
+OPTIONS_KEY = "nxconvert.options"
+
+_NO_CONSTANTS: Mapping[str, Any] = MappingProxyType({})
+
+
+def load(
+    source: str | os.PathLike[str],
+    *,
+    format: str | None = None,
+    inputs: InputsLike = None,
+    constants: Mapping[str, Any] | None = None,
+    state: State = "steady",
+    trust_code: bool = False,
+) -> ir.Model:
+    """The model in a file, as the shared graph: one opset, every value typed, every dim a size or a name.
+
+    Args:
+        source: the file (or the folder, for formats that are folders).
+        format: the name of its format; None lets the content tell.
+        inputs: declares inputs that the file leaves open, by name or in order: specs such as
+            ``"float32[batch,3,224,224]"``, or example arrays, whose dtype and sizes are taken.
+        constants: pins arguments to Python values; they are no inputs of the graph then.
+        state: of a model that keeps state from call to call, ``"steady"`` reads any call, with the state as inputs and
+            outputs, ``"first"`` the call that begins with the saved state.
+        trust_code: whether Python code in the file may be executed. Say so only of files you made yourself.
+
+    Raises:
+        UsageError: an argument makes no sense.
+        ReadError: there is no sound model in `source` (InputError: its inputs have to be declared).
+        UnsupportedError: the model uses operators that cannot be expressed; lists all of them.
+    """
+    path, frontend = source_frontend(source, format)
+    options = ReadOptions(
+        inputs=parse_inputs(inputs), constants=dict(constants or {}), state=_state(state), trust_code=trust_code
+    )
+    return frontend.read(path, options)
+
+
+def save(
+    model: ir.Model, target: str | os.PathLike[str], *, format: str | None = None, opset: int | None = None
+) -> None:
+    """Writes the shared graph to a file: all of it, or nothing.
+
+    Args:
+        model: what to write, as `load` returns it. The backend may change it.
+        target: the file; one that exists is replaced when the new one is complete.
+        format: the name of the format; None lets the suffix tell.
+        opset: the operator set to write, where the format has such a thing; None for the default.
+
+    Raises:
+        UsageError: an argument makes no sense.
+        WriteError: the target cannot be written, or its format cannot hold the model.
+    """
+    path, backend = target_backend(target, format)
+    backend.write(model, path, WriteOptions(opset=opset, metadata={VERSION_KEY: __version__}))
+
+
+def convert(
+    source: str | os.PathLike[str],
+    target: str | os.PathLike[str],
+    *,
+    inputs: InputsLike = None,
+    constants: Mapping[str, Any] | None = None,
+    opset: int | None = None,
+    source_format: str | None = None,
+    target_format: str | None = None,
+    trust_code: bool = False,
+    state: State = "steady",
+    external_data: bool | None = None,
+    progress: Progress = ignore_progress,
+) -> ConversionReport:
+    """Turns one model file into another.
+
+    The same bytes and the same options give the same file, on every machine. A conversion that fails leaves no file
+    behind, and one that was there before as it was.
+
+    Args:
+        source: the file to read (see `load` for `inputs`, `constants`, `state` and `trust_code`).
+        target: the file to write (see `save`).
+        inputs: declares inputs that the file leaves open.
+        constants: pins arguments to Python values.
+        opset: the operator set to write; None for the default.
+        source_format: the source format's name; None lets the content tell.
+        target_format: the target format's name; None lets the suffix tell.
+        trust_code: whether Python code in the source may be executed.
+        state: which call of a model that keeps state is converted.
+        external_data: whether the weights go to a file beside the target; None: only where they do not fit inside.
+        progress: is called with the stage ("reading", "lowering", "writing") and the fraction of it that is done.
+
+    Raises:
+        UsageError: an argument makes no sense.
+        ReadError: there is no sound model in `source` (InputError: its inputs have to be declared).
+        UnsupportedError: the model uses operators that cannot be expressed; lists all of them.
+        WriteError: the target cannot be written, or its format cannot hold the model.
+    """
+    clock = _Clock()
+    source_path, frontend = source_frontend(source, source_format)
+    target_path, backend = target_backend(target, target_format)
+    if target_path.exists() and source_path.samefile(target_path):
+        raise UsageError(f"{target_path} is the source itself; give the converted model another name.")
+    warnings: list[str] = []
+    read_options = ReadOptions(
+        inputs=parse_inputs(inputs),
+        constants=dict(constants or {}),
+        state=_state(state),
+        trust_code=trust_code,
+        progress=progress,
+        warn=warnings.append,
+    )
+    with Fingerprint(source_path) as fingerprint:
+        with clock.stage("reading"):
+            model = frontend.read(source_path, read_options)
+        with clock.stage("optimizing"):
+            from nxconvert.passes import optimize
+
+            optimize(model)
+        with clock.stage("writing"):
+            metadata = _Metadata(frontend.name, fingerprint, read_options)
+            write_options = WriteOptions(opset=opset, external_data=external_data, metadata=metadata, progress=progress)
+            backend.write(model, target_path, write_options)
+    return ConversionReport(
+        source=source_path,
+        source_format=frontend.name,
+        target=target_path,
+        target_format=backend.name,
+        target_bytes=_bytes_at(target_path),
+        opset=model.opset_imports.get("", 0),
+        nodes=sum(1 for _ in model.graph.all_nodes()),
+        parameters=parameter_count(model),
+        inputs=interface(model.graph.inputs),
+        outputs=interface(model.graph.outputs),
+        free_dims=free_dims(model.graph.inputs),
+        warnings=tuple(dict.fromkeys(warnings)),
+        seconds=clock.seconds(),
+        peak_memory=peak_memory(),
+    )
+
+
+class _Clock:
+    """Wall time by stage."""
+
+    def __init__(self) -> None:
+        self._begin = time.perf_counter()
+        self._stages: dict[str, float] = {}
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        begin = time.perf_counter()
+        yield
+        self._stages[name] = time.perf_counter() - begin
+
+    def seconds(self) -> dict[str, float]:
+        return {**self._stages, "total": time.perf_counter() - self._begin}
+
+
+class _Metadata(Mapping[str, str]):
+    """Where a converted file comes from. The source's hash is waited for when it is asked for, not before."""
+
+    def __init__(self, source_format: str, fingerprint: Fingerprint, options: ReadOptions) -> None:
+        self._known = {
+            VERSION_KEY: __version__,
+            FORMAT_KEY: source_format,
+            OPTIONS_KEY: json.dumps(_stated(options), sort_keys=True, default=repr),
+        }
+        self._fingerprint = fingerprint
+
+    def __getitem__(self, key: str) -> str:
+        return self._fingerprint.hexdigest() if key == SHA256_KEY else self._known[key]
+
+    def __iter__(self) -> Iterator[str]:
+        yield from self._known
+        yield SHA256_KEY
+
+    def __len__(self) -> int:
+        return len(self._known) + 1
+
+
+def _stated(options: ReadOptions) -> dict[str, Any]:
+    """The options that say something about the graph, as JSON takes them."""
+    inputs = options.inputs
+    specs: Any = None
+    if isinstance(inputs, Mapping):
+        specs = {name: str(spec) for name, spec in inputs.items()}
+    elif inputs is not None:
+        specs = [str(spec) for spec in inputs]
+    stated = {"inputs": specs, "constants": dict(options.constants), "state": options.state}
+    return {key: value for key, value in stated.items() if value}
+
+
+def _state(state: State) -> State:
+    if state not in ("steady", "first"):
+        raise UsageError(f"state is to be 'steady' or 'first', not {state!r}.")
+    return state
+
+
+def _bytes_at(target: Path) -> int:
+    """The size of what was written, with the external data that goes by the target's name."""
+    beside = [path for path in target.parent.glob(f"{glob.escape(target.name)}.*") if path.is_file()]
+    return sum(path.stat().st_size for path in (target, *beside))
+
+
+def peak_memory() -> int | None:
+    """The most bytes this process had resident so far; None where the system does not tell."""
+    try:
+        import resource
+    except ImportError:
+        return None
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024

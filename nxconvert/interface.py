@@ -1,0 +1,57 @@
+"""What can be said of a graph from outside: its inputs and outputs as specs, its size."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+
+import onnx_ir as ir
+
+from nxconvert.inputs import DTYPES
+
+_NAMES = {onnx_name: name for name, onnx_name in DTYPES.items()}
+
+
+def dtype_of(value: ir.Value) -> str:
+    """The name of a value's dtype (of the elements', for a sequence); ``?`` where it has none."""
+    return "?" if value.dtype is None else _NAMES.get(value.dtype.name, value.dtype.name.lower())
+
+
+def dims_of(value: ir.Value) -> tuple[int | str, ...] | None:
+    """A value's dims: sizes, and names or expressions of free ones (``?`` without a name); None without a rank."""
+    if value.shape is None:
+        return None
+    return tuple(dim if isinstance(dim, int) else str(dim.value or "?") for dim in value.shape)
+
+
+def spec_text(value: ir.Value) -> str:
+    """A value's dtype and dims, as an `InputSpec` spells them: ``float32[batch,3,224,224]``."""
+    dims = dims_of(value)
+    text = f"{dtype_of(value)}[{'...' if dims is None else ','.join(map(str, dims))}]"
+    return f"sequence({text})" if isinstance(value.type, ir.SequenceType) else text
+
+
+def interface(values: Iterable[ir.Value]) -> dict[str, str]:
+    """The specs of inputs or outputs, by name."""
+    return {value.name or "": spec_text(value) for value in values}
+
+
+def free_dims(inputs: Iterable[ir.Value]) -> tuple[str, ...]:
+    """The names of the dims that `inputs` leave free, each once, in order."""
+    return tuple(
+        dict.fromkeys(dim for value in inputs for dim in dims_of(value) or () if isinstance(dim, str) and dim != "?")
+    )
+
+
+def parameter_count(model: ir.Model) -> int:
+    """How many numbers the model's weights hold, each weight counted once."""
+    tensors = (value.const_value for graph in model.graphs() for value in graph.initializers.values())
+    return sum(tensor.size for tensor in tensors if tensor is not None)
+
+
+def operator_counts(model: ir.Model) -> dict[str, int]:
+    """How often each operator occurs, subgraphs included, the most frequent first; ``domain::Op`` off the default."""
+    counts = Counter(
+        f"{node.domain}::{node.op_type}" if node.domain else node.op_type for node in model.graph.all_nodes()
+    )
+    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
