@@ -1,0 +1,158 @@
+"""Weights that stay in the file they came from until somebody asks for their bytes.
+
+`MappedTensor` is a contiguous piece of a memory-mapped file; `ComputedTensor` is worked out anew each time it is
+read, so that a transposed or byte-swapped copy of a weight lives only while it is being written.  Both satisfy
+`onnx_ir.TensorProtocol`.
+"""
+
+from __future__ import annotations
+
+import math
+import mmap
+import os
+import stat
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import onnx_ir as ir
+
+from nxconvert.errors import ReadError
+
+__all__ = ["ComputedTensor", "MappedFile", "MappedTensor", "transposed"]
+
+# Source rows copied at a time by a blocked transposition.  A block of 16 rows of 4-byte elements fills one cache
+# line of the target, so every line is written once instead of 16 times.
+_BLOCK = 16
+
+
+class MappedFile:
+    """A file opened and mapped for reading; it stays open as long as anything refers to this object.
+
+    Attributes:
+        path: the file's path as given.
+        fd: the open descriptor, valid for `os.copy_file_range` and `os.sendfile`.
+        mmap: the read-only mapping of the whole file.
+        size: the file's length in bytes.
+    """
+
+    __slots__ = ("fd", "mmap", "path", "size")
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        """Open and map `path`.
+
+        Raises:
+            ReadError: the file is missing, unreadable, empty or no regular file.
+        """
+        self.fd = -1
+        self.path = os.fspath(path)
+        try:
+            self.fd = os.open(self.path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+            status = os.fstat(self.fd)
+            if not stat.S_ISREG(status.st_mode):
+                what = "a directory" if stat.S_ISDIR(status.st_mode) else "no regular file"
+                raise ReadError(f"{self.path} is {what}; give the path of a model file.")
+            self.size = status.st_size
+            if self.size == 0:
+                raise ReadError(f"{self.path} is empty.")
+            self.mmap = mmap.mmap(self.fd, 0, access=mmap.ACCESS_READ)
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or str(error)
+            raise ReadError(f"{self.path} cannot be read: {reason}.") from error
+
+    def __del__(self) -> None:
+        if self.fd >= 0:
+            os.close(self.fd)
+
+    def __repr__(self) -> str:
+        return f"MappedFile({self.path!r})"
+
+
+class MappedTensor(ir.Tensor):
+    """A contiguous, little-endian tensor inside a mapped file.
+
+    ``numpy()`` is a read-only view of the mapping (bfloat16 and the like through ml_dtypes).  A writer may copy
+    ``nbytes`` bytes at ``offset`` of ``file.fd`` straight to its target: they are the tensor's ONNX raw data.
+
+    Attributes:
+        file: the mapped file that holds the bytes.
+        offset: where they start, counted from the start of the file.
+    """
+
+    __slots__ = ("file", "offset")
+
+    def __init__(
+        self, file: MappedFile, offset: int, dtype: ir.DataType, shape: Sequence[int], name: str | None = None
+    ) -> None:
+        """Describe `shape` elements of `dtype`, one byte or wider, that start at `offset`.
+
+        Raises:
+            ReadError: they do not lie within the file.
+        """
+        element = np.dtype(dtype.numpy())
+        size = math.prod(shape)
+        if offset < 0 or offset + size * element.itemsize > file.size:
+            raise ReadError(
+                f"{file.path} is truncated: the tensor {name or ''} of {size * element.itemsize} bytes is said to "
+                f"start at byte {offset}, and the file has {file.size}."
+            )
+        self.file = file
+        self.offset = offset
+        array = np.frombuffer(file.mmap, element, size, offset) if size else np.empty(0, element)
+        super().__init__(array.reshape(shape), dtype, name=name)
+
+    def __repr__(self) -> str:
+        return f"{self._repr_base()}(name={self.name!r}, file={self.file.path!r}, offset={self.offset})"
+
+
+class ComputedTensor(ir.LazyTensor):
+    """A tensor whose dtype and shape are known and whose elements are computed each time they are read.
+
+    Nothing is cached, so a model full of these needs memory for one of them at a time.
+    """
+
+    def __init__(
+        self,
+        compute: Callable[[], np.ndarray],
+        dtype: ir.DataType,
+        shape: ir.Shape | Sequence[int],
+        name: str | None = None,
+    ) -> None:
+        """`compute` returns an array of `dtype` and `shape`, the same one every time."""
+        frozen = shape if isinstance(shape, ir.Shape) else ir.Shape(shape, frozen=True)
+        super().__init__(lambda: ir.Tensor(compute(), dtype=dtype), dtype, frozen, cache=False, name=name)
+
+
+def transposed(tensor: ir.TensorProtocol, perm: Sequence[int], name: str | None = None) -> ComputedTensor:
+    """`tensor` with its dims permuted (dim ``i`` of the result is dim ``perm[i]``), computed when it is read."""
+    perm = tuple(perm)
+    dims = tensor.shape.numpy()
+    shape = [dims[axis] for axis in perm]
+    return ComputedTensor(lambda: contiguous(tensor.numpy().transpose(perm)), tensor.dtype, shape, name or tensor.name)
+
+
+def contiguous(array: np.ndarray) -> np.ndarray:
+    """A C-contiguous array of the same elements; the same object if `array` is that already.
+
+    Numpy copies a transposed matrix element by element along the target's rows and misses the cache at each;
+    copying a few source rows at a time is about five times as fast.
+    """
+    if array.flags.c_contiguous:
+        return array
+    out = np.empty(array.shape, array.dtype)
+    _copy(out, array)
+    return out
+
+
+def _copy(out: np.ndarray, array: np.ndarray) -> None:
+    """Copy `array` into the C-contiguous `out`, in blocks where the last axis of `array` is not its densest."""
+    if array.ndim < 2 or array.size < 1 << 12:
+        out[...] = array
+        return
+    strides = [abs(stride) for stride in array.strides]
+    densest = min((axis for axis in range(array.ndim) if array.shape[axis] > 1), key=strides.__getitem__, default=-1)
+    if densest in (-1, array.ndim - 1):
+        out[...] = array
+        return
+    last = array.shape[-1]
+    for start in range(0, last, _BLOCK):
+        out[..., start : start + _BLOCK] = array[..., start : start + _BLOCK]

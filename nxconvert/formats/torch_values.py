@@ -1,0 +1,501 @@
+"""The values in PyTorch's pickles, without PyTorch: objects, tensors, quantizers, devices.
+
+`TorchGlobals` says what each global name of such a pickle stands for.  The list of names is that of
+``torch/csrc/jit/serialization/unpickler.cpp`` and ``torch/_utils.py``; any other name is refused.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import onnx_ir as ir
+
+from nxconvert.errors import ReadError
+from nxconvert.formats.tensors import ComputedTensor, MappedFile, MappedTensor, contiguous
+
+__all__ = [
+    "Device",
+    "EnumValue",
+    "Quantizer",
+    "ScriptDict",
+    "ScriptList",
+    "ScriptObject",
+    "Storage",
+    "TensorData",
+    "TorchGlobals",
+]
+
+_D = ir.DataType
+
+# torch.<name>Storage -> the element type of the bytes.  Quantized types are stored as their integers.
+_STORAGES = {
+    "Byte": _D.UINT8,
+    "Char": _D.INT8,
+    "Short": _D.INT16,
+    "Int": _D.INT32,
+    "Long": _D.INT64,
+    "Half": _D.FLOAT16,
+    "Float": _D.FLOAT,
+    "Double": _D.DOUBLE,
+    "ComplexFloat": _D.COMPLEX64,
+    "ComplexDouble": _D.COMPLEX128,
+    "Bool": _D.BOOL,
+    "QInt8": _D.INT8,
+    "QUInt8": _D.UINT8,
+    "QInt32": _D.INT32,
+    "BFloat16": _D.BFLOAT16,
+    "Float8_e5m2": _D.FLOAT8E5M2,
+    "Float8_e4m3fn": _D.FLOAT8E4M3FN,
+    "Float8_e5m2fnuz": _D.FLOAT8E5M2FNUZ,
+    "Float8_e4m3fnuz": _D.FLOAT8E4M3FNUZ,
+    "UInt16": _D.UINT16,
+    "UInt32": _D.UINT32,
+    "UInt64": _D.UINT64,
+    "Untyped": _D.UINT8,
+}
+
+# torch.<name> as the dtype of a tensor over an untyped storage (_rebuild_tensor_v3).
+_DTYPES = {
+    "uint8": _D.UINT8,
+    "int8": _D.INT8,
+    "int16": _D.INT16,
+    "int32": _D.INT32,
+    "int64": _D.INT64,
+    "float16": _D.FLOAT16,
+    "float32": _D.FLOAT,
+    "float64": _D.DOUBLE,
+    "complex64": _D.COMPLEX64,
+    "complex128": _D.COMPLEX128,
+    "bool": _D.BOOL,
+    "bfloat16": _D.BFLOAT16,
+    "float8_e5m2": _D.FLOAT8E5M2,
+    "float8_e4m3fn": _D.FLOAT8E4M3FN,
+    "float8_e5m2fnuz": _D.FLOAT8E5M2FNUZ,
+    "float8_e4m3fnuz": _D.FLOAT8E4M3FNUZ,
+    "uint16": _D.UINT16,
+    "uint32": _D.UINT32,
+    "uint64": _D.UINT64,
+}
+
+_MAX_DIMS = 64
+# An expanded tensor (stride 0) costs nothing in the file and anything in memory.
+_MAX_EXPANDED_BYTES = 1 << 30
+
+
+class ScriptObject:
+    """An instance of a TorchScript class (``__torch__.…``) as the archive stores it.
+
+    Attributes:
+        qualname: the class's qualified name, mangled as in the archive.
+        attributes: its attributes by name; empty where the class has its own ``__setstate__``.
+        state: what that ``__setstate__`` has to be called with, or the same dict as `attributes`.
+    """
+
+    __slots__ = ("__weakref__", "attributes", "qualname", "state")
+
+    def __init__(self, qualname: str) -> None:
+        self.qualname = qualname
+        self.attributes: dict[str, Any] = {}
+        self.state: Any = None
+
+    def set_state(self, state: Any) -> None:
+        """Take the state the pickle holds.
+
+        A plain dict is the attributes; a dict *value* would be a ScriptDict, because it carries its type.
+        """
+        self.state = state
+        if type(state) is dict:
+            self.attributes = state
+
+    def __repr__(self) -> str:
+        return f"ScriptObject({self.qualname!r})"
+
+
+class ScriptList(list[Any]):
+    """A list with its TorchScript type, e.g. ``List[int]``, which an empty list would not tell."""
+
+    __slots__ = ("type_tag",)
+
+    def __init__(self, values: list[Any], type_tag: str) -> None:
+        super().__init__(values)
+        self.type_tag = type_tag
+
+
+class ScriptDict(dict[Any, Any]):
+    """A dict with its TorchScript type, e.g. ``Dict[str, Tensor]``."""
+
+    __slots__ = ("type_tag",)
+
+    def __init__(self, items: dict[Any, Any], type_tag: str) -> None:
+        super().__init__(items)
+        self.type_tag = type_tag
+
+
+class _StateDict(OrderedDict[Any, Any]):
+    """An ordered dict of ``torch.save``; what hangs on it as attributes (``_metadata``) is dropped."""
+
+    def set_state(self, state: Any) -> None:
+        """Drop the state."""
+
+
+@dataclass(frozen=True, slots=True)
+class EnumValue:
+    """A member of a TorchScript enum: the enum's qualified name and the member's value."""
+
+    qualname: str
+    value: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """``torch.device``: e.g. ``cpu`` or ``cuda:0``."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Quantizer:
+    """How the integers of a quantized tensor map to reals: ``(q - zero_point) * scale``.
+
+    Attributes:
+        scheme: ``per_tensor_affine``, ``per_channel_affine``, ``per_channel_affine_float_qparams``, ...
+        scale: one number, or float64[channels].
+        zero_point: one integer, or int64[channels].
+        axis: the channels' axis; None for one scale.
+    """
+
+    scheme: str
+    scale: float | TensorData
+    zero_point: int | TensorData
+    axis: int | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Storage:
+    """A flat piece of memory that tensors view.
+
+    Attributes:
+        key: the archive member that holds its bytes.
+        kind: PyTorch's name of the storage type without ``Storage``, e.g. ``Float`` or ``QInt8``.
+        device: where it lay when it was saved.
+        file: the mapped archive.
+        offset: where the bytes start in the file.
+        nbytes: how many there are; 0 for traced example inputs, whose bytes the tracer strips.
+        big_endian: the bytes are in big-endian order.
+    """
+
+    key: str
+    kind: str
+    device: str
+    file: MappedFile
+    offset: int
+    nbytes: int
+    big_endian: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TensorData:
+    """A tensor as the archive describes it; its bytes stay in the file.
+
+    Attributes:
+        dtype: the element type (the integers' for a quantized tensor).
+        shape: the sizes.
+        strides: the distance of neighbours along each dim, in elements.
+        offset: where the first element is in the storage, in elements.
+        storage: the bytes.
+        requires_grad: PyTorch's flag; true for trainable parameters.
+        quantizer: how a quantized tensor is to be read; None for ordinary ones.
+    """
+
+    dtype: ir.DataType
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]
+    offset: int
+    storage: Storage
+    requires_grad: bool = False
+    quantizer: Quantizer | None = None
+
+    @property
+    def key(self) -> Hashable:
+        """Equal for two tensors that are the same elements of the same storage (tied weights)."""
+        return (self.storage.key, self.dtype, self.offset, self.shape, self.strides)
+
+    @property
+    def size(self) -> int:
+        """The number of elements."""
+        return math.prod(self.shape)
+
+    @property
+    def is_complex(self) -> bool:
+        """Whether the elements are complex numbers."""
+        return self.dtype in (_D.COMPLEX64, _D.COMPLEX128)
+
+    @property
+    def is_contiguous(self) -> bool:
+        """Whether the elements lie in C order without gaps."""
+        expected = 1
+        for size, stride in zip(reversed(self.shape), reversed(self.strides), strict=True):
+            if size != 1 and stride != expected:
+                return False
+            expected *= size
+        return True
+
+    @property
+    def is_available(self) -> bool:
+        """Whether the archive holds the elements (it holds none of traced example inputs)."""
+        return self._extent() * self._itemsize() <= self.storage.nbytes
+
+    def _itemsize(self) -> int:
+        return int(np.dtype(self.dtype.numpy()).itemsize)
+
+    def _extent(self) -> int:
+        """The number of elements of the storage up to the last that the tensor uses."""
+        if 0 in self.shape:
+            return 0
+        return 1 + self.offset + sum((size - 1) * stride for size, stride in zip(self.shape, self.strides, strict=True))
+
+    def check(self) -> None:
+        """Refuse what does not fit the storage, before anybody reserves memory for it.
+
+        Raises:
+            ReadError: the storage is shorter than the tensor needs, or the tensor repeats it beyond reason.
+        """
+        storage, needed, size = self.storage, self._extent() * self._itemsize(), self.size * self._itemsize()
+        if needed > storage.nbytes:
+            raise ReadError(
+                f"{storage.file.path} is damaged: a tensor of shape {list(self.shape)} needs {needed} bytes, "
+                f"and its storage {storage.key!r} has {storage.nbytes}."
+            )
+        if size > _MAX_EXPANDED_BYTES + storage.nbytes:
+            raise ReadError(
+                f"{storage.file.path}: a tensor of shape {list(self.shape)} repeats the {storage.nbytes} bytes of "
+                f"its storage {storage.key!r} to {size} bytes; save it with `.contiguous()`."
+            )
+
+    def to_ir(self, name: str | None = None) -> ir.TensorProtocol:
+        """The tensor for a graph: a view of the file, or, for strided and byte-swapped ones, computed when read.
+
+        Raises:
+            ReadError: the archive does not hold the elements.
+        """
+        self.check()
+        storage = self.storage
+        if self.is_contiguous and not storage.big_endian:
+            start = storage.offset + self.offset * self._itemsize()
+            return MappedTensor(storage.file, start, self.dtype, self.shape, name)
+        return ComputedTensor(self._gather, self.dtype, self.shape, name)
+
+    def numpy(self) -> np.ndarray:
+        """The elements as an array: a read-only view of the file where possible."""
+        return self.to_ir().numpy()
+
+    def _gather(self) -> np.ndarray:
+        """Copy the elements from a storage in which they are strided or byte-swapped."""
+        dtype, storage = np.dtype(self.dtype.numpy()), self.storage
+        flat = np.frombuffer(storage.file.mmap, np.uint8, storage.nbytes, storage.offset)
+        strides = [stride * dtype.itemsize for stride in self.strides]
+        view = np.ndarray(self.shape, dtype, flat, self.offset * dtype.itemsize, strides)
+        if not storage.big_endian:
+            return contiguous(view)
+        # ml_dtypes cannot be byte-swapped as such; complex numbers swap each half.
+        half = dtype.itemsize // 2 if self.is_complex else dtype.itemsize
+        copied = contiguous(view).copy().reshape(-1)
+        return copied.view(f"u{half}").byteswap().view(dtype).reshape(self.shape)
+
+
+@dataclass(frozen=True, slots=True)
+class _Function:
+    """A global that is called: `function` gets the arguments one by one."""
+
+    name: str
+    function: Callable[..., Any]
+
+    def call(self, argument: Any) -> Any:
+        """Apply it to the tuple of arguments."""
+        if not isinstance(argument, tuple):
+            raise TypeError(f"{self.name} is called with a {type(argument).__name__} for its arguments")
+        return self.function(*argument)
+
+    def new(self) -> Any:
+        """Functions are not instantiated."""
+        raise TypeError(f"{self.name} is no class")
+
+
+@dataclass(frozen=True, slots=True)
+class _ScriptType:
+    """A TorchScript class, or an enum: both are only a name here."""
+
+    qualname: str
+
+    def call(self, argument: Any) -> EnumValue:
+        """A member of an enum, given by its value."""
+        return EnumValue(self.qualname, argument)
+
+    def new(self) -> ScriptObject:
+        """An instance of a class."""
+        return ScriptObject(self.qualname)
+
+
+@dataclass(frozen=True, slots=True)
+class _Name:
+    """A global that is a value itself: a dtype, a storage type, a quantization scheme."""
+
+    module: str
+    name: str
+
+    def call(self, argument: Any) -> Any:
+        """Names are not called."""
+        raise TypeError(f"{self.module}.{self.name} is called")
+
+    def new(self) -> Any:
+        """Names are not instantiated."""
+        raise TypeError(f"{self.module}.{self.name} is instantiated")
+
+
+class TorchGlobals:
+    """The meaning of the globals and persistent ids of one pickle of an archive.
+
+    `open_storage` finds the bytes of a storage: ``(kind, key, device) -> Storage``.
+    """
+
+    def __init__(self, what: str, open_storage: Callable[[str, str, str], Storage], *, strict: bool = True) -> None:
+        """`what` names the pickle in messages; with `strict` off, tensors may lack their bytes."""
+        self._what = what
+        self._open_storage = open_storage
+        self._strict = strict
+        self._functions: dict[tuple[str, str], Callable[..., Any]] = {
+            ("torch._utils", "_rebuild_tensor"): self._tensor,
+            ("torch._utils", "_rebuild_tensor_v2"): self._tensor,
+            ("torch._utils", "_rebuild_tensor_v3"): self._tensor_v3,
+            ("torch._utils", "_rebuild_qtensor"): self._qtensor,
+            ("torch._utils", "_rebuild_parameter"): lambda data, *_: data,
+            ("torch.jit._pickle", "build_intlist"): lambda values: ScriptList(values, "List[int]"),
+            ("torch.jit._pickle", "build_doublelist"): lambda values: ScriptList(values, "List[float]"),
+            ("torch.jit._pickle", "build_boollist"): lambda values: ScriptList(values, "List[bool]"),
+            ("torch.jit._pickle", "build_tensorlist"): lambda values: ScriptList(values, "List[Tensor]"),
+            ("torch.jit._pickle", "restore_type_tag"): _restore_type_tag,
+            ("collections", "OrderedDict"): _StateDict,
+            ("torch", "device"): lambda kind, index=None: Device(kind if index is None else f"{kind}:{index}"),
+            ("torch", "Size"): lambda sizes=(): tuple(sizes),
+            ("builtins", "complex"): complex,
+            ("__builtin__", "complex"): complex,
+        }
+
+    def find_global(self, module: str, name: str) -> Any:
+        """What the global stands for.
+
+        Raises:
+            ReadError: it is none that describes data.
+        """
+        function = self._functions.get((module, name))
+        if function is not None:
+            return _Function(f"{module}.{name}", function)
+        if module == "__torch__" or module.startswith("__torch__."):
+            return _ScriptType(f"{module}.{name}")
+        kind = name.removesuffix("Storage")
+        if module in ("torch", "torch.storage") and (
+            kind in _STORAGES or name in _DTYPES or name.startswith(("per_tensor_", "per_channel_"))
+        ):
+            return _Name(module, name)
+        if "sparse" in name or (module == "torch" and name.endswith("Storage")):
+            raise ReadError(f"{self._what} has a tensor of a kind that is not read: {module}.{name}.")
+        raise ReadError(
+            f"{self._what} names the Python object {module}.{name}, which is not data: loading it could run any code. "
+            "It is refused."
+        )
+
+    def persistent_load(self, pid: Any) -> Storage:
+        """The storage that a persistent id ``('storage', type, key, device, numel)`` names."""
+        if not (isinstance(pid, tuple) and len(pid) >= 5 and pid[0] == "storage" and isinstance(pid[1], _Name)):
+            raise ReadError(f"{self._what} is damaged: {pid!r:.80} names no storage.")
+        kind = pid[1].name.removesuffix("Storage")
+        if kind not in _STORAGES or kind == pid[1].name or not isinstance(pid[2], str):
+            raise ReadError(f"{self._what} is damaged: {pid!r:.80} names no storage.")
+        return self._open_storage(kind, pid[2], str(pid[3]))
+
+    def _tensor(
+        self,
+        storage: Storage,
+        offset: int,
+        sizes: tuple[int, ...],
+        strides: tuple[int, ...],
+        requires_grad: bool = False,
+        hooks: Any = None,
+        metadata: Any = None,
+    ) -> TensorData:
+        """``_rebuild_tensor_v2``; the hooks are those of autograd and never saved."""
+        if metadata:
+            raise ReadError(f"{self._what} has a lazily conjugated or negated tensor; save it after `.resolve_conj()`.")
+        return self._view(storage, _STORAGES[storage.kind], offset, sizes, strides, bool(requires_grad))
+
+    def _tensor_v3(
+        self,
+        storage: Storage,
+        offset: int,
+        sizes: tuple[int, ...],
+        strides: tuple[int, ...],
+        requires_grad: bool,
+        hooks: Any,
+        dtype: _Name,
+        metadata: Any = None,
+    ) -> TensorData:
+        """``_rebuild_tensor_v3``: a view of an untyped storage."""
+        return self._view(storage, _DTYPES[dtype.name], offset, sizes, strides, bool(requires_grad))
+
+    def _qtensor(
+        self,
+        storage: Storage,
+        offset: int,
+        sizes: tuple[int, ...],
+        strides: tuple[int, ...],
+        parameters: tuple[Any, ...],
+        requires_grad: bool = False,
+        hooks: Any = None,
+    ) -> TensorData:
+        """``_rebuild_qtensor``: `parameters` are the scheme and its scale, zero point and axis."""
+        scheme, *rest = parameters
+        if not isinstance(scheme, _Name) or len(rest) not in (2, 3):
+            raise ReadError(f"{self._what} is damaged: it has a quantized tensor without a scheme.")
+        quantizer = Quantizer(scheme.name, *rest)
+        return self._view(storage, _STORAGES[storage.kind], offset, sizes, strides, bool(requires_grad), quantizer)
+
+    def _view(
+        self,
+        storage: Storage,
+        dtype: ir.DataType,
+        offset: int,
+        sizes: tuple[int, ...],
+        strides: tuple[int, ...],
+        requires_grad: bool,
+        quantizer: Quantizer | None = None,
+    ) -> TensorData:
+        """A checked description of a tensor."""
+        numbers = (offset, *sizes, *strides)
+        if (
+            not isinstance(storage, Storage)
+            or len(sizes) != len(strides)
+            or len(sizes) > _MAX_DIMS
+            or any(type(number) is not int or number < 0 for number in numbers)
+        ):
+            raise ReadError(
+                f"{self._what} is damaged: it has a tensor of sizes {sizes!r:.80}, strides {strides!r:.80}, "
+                f"offset {offset!r:.20}."
+            )
+        tensor = TensorData(dtype, tuple(sizes), tuple(strides), offset, storage, requires_grad, quantizer)
+        if self._strict:
+            tensor.check()
+        return tensor
+
+
+def _restore_type_tag(value: Any, type_tag: str) -> Any:
+    """``restore_type_tag(container, "Dict[str, int]")``."""
+    if isinstance(value, dict):
+        return ScriptDict(value, str(type_tag))
+    if isinstance(value, list):
+        return ScriptList(value, str(type_tag))
+    return value

@@ -1,0 +1,93 @@
+"""Where TorchScript code comes from: the ``*.debug_pkl`` members of an archive.
+
+Such a pickle maps offsets in a source file of the archive to pieces of the user's source.  Two layouts exist
+(``torch/csrc/jit/serialization/source_range_serialization.cpp``): a tuple of ``(offset, (source, start, end))`` with
+``source = (text, file, first line)``; and, since PyTorch 1.9, ``("FORMAT_WITH_STRING_TABLE", strings, entries)`` with
+entries ``(offset, (source, start, end), tag)`` and ``source = ([string indices], file's index, first line)``.
+For a traced operator the text is no source but a Python stack, one ``file(line): function`` a line, innermost first.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from dataclasses import dataclass
+from typing import Any
+
+from nxconvert.errors import ReadError
+
+__all__ = ["Frame", "SourceRanges"]
+
+_STRING_TABLE = "FORMAT_WITH_STRING_TABLE"
+_STACK_LINE = re.compile(r"(.+)\((\d+)\): (.+)")
+_TORCH_FILE = re.compile(r"[/\\](?:site|dist)-packages[/\\]torch[/\\]|[/\\]torch[/\\](?:nn|jit|_\w+|autograd|ao)[/\\]")
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """A place in the user's code; `function` is empty for scripted code, which does not record it."""
+
+    file: str
+    line: int
+    function: str = ""
+
+    @property
+    def is_torch(self) -> bool:
+        """Whether the file is part of PyTorch itself."""
+        return _TORCH_FILE.search(self.file) is not None
+
+
+class SourceRanges:
+    """The decoded ranges of one source file."""
+
+    def __init__(self, decoded: Any, what: str) -> None:
+        """`decoded` is the unpickled member, None if there is none; `what` names it in messages."""
+        self._what = what
+        self._strings: tuple[str, ...] | None = None
+        entries = decoded or ()
+        if isinstance(entries, tuple) and len(entries) == 3 and entries[0] == _STRING_TABLE:
+            _, self._strings, entries = entries
+        try:
+            self._offsets = [int(entry[0]) for entry in entries]
+            self._ranges = [entry[1] for entry in entries]
+        except (TypeError, IndexError, ValueError) as error:
+            raise self._damaged() from error
+        self._cache: dict[tuple[int, int], tuple[Frame, ...]] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._offsets)
+
+    def frames(self, offset: int) -> tuple[Frame, ...]:
+        """The user's stack for the code at `offset` (in bytes), innermost first; empty if none is recorded.
+
+        Raises:
+            ReadError: the ranges are damaged.
+        """
+        index = bisect_right(self._offsets, offset) - 1
+        if index < 0:
+            return ()
+        try:
+            source, start, _ = self._ranges[index]
+            # Equal sources are one object, thanks to the pickle's memo.
+            key = (id(source), start)
+            frames = self._cache.get(key)
+            if frames is None:
+                frames = self._cache[key] = self._decode(source, start)
+            return frames
+        except (TypeError, IndexError, ValueError, AttributeError) as error:
+            raise self._damaged() from error
+
+    def _decode(self, source: tuple[Any, Any, int], start: int) -> tuple[Frame, ...]:
+        lines, file, first = source
+        if self._strings is not None:
+            lines = "".join([self._strings[index] for index in lines])
+            file = self._strings[file]
+        if not file:
+            return ()
+        stack = [_STACK_LINE.fullmatch(line) for line in lines.split("\n") if line]
+        if stack and all(stack):
+            return tuple(Frame(match[1], int(match[2]), match[3]) for match in stack if match)
+        return (Frame(file, first + lines.encode()[:start].count(b"\n")),)
+
+    def _damaged(self) -> ReadError:
+        return ReadError(f"{self._what} is damaged: its source ranges have an unknown layout.")
