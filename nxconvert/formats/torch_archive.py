@@ -189,9 +189,9 @@ class TorchArchive:
     @cached_property
     def byteorder(self) -> str:
         """``little`` or ``big``: the order of the bytes in the storages."""
-        order = (
-            self.read("byteorder", _MAX_SMALL).decode("ascii", "replace").strip() if "byteorder" in self else "little"
-        )
+        if "byteorder" not in self:  # PyTorch 2.0 and older
+            return "little"
+        order = self.read("byteorder", _MAX_SMALL).decode("ascii", "replace").strip()
         if order not in ("little", "big"):
             raise ReadError(f"{self.path} is damaged: its byte order is {order!r:.40}.")
         return order

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ast
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -56,12 +56,8 @@ class FunctionInfo:
     @property
     def defaults(self) -> dict[str, ast.expr]:
         """The default values of the parameters that have one, by name."""
-        values = self.node.args.defaults
-        return (
-            {arg.arg: value for arg, value in zip(self.node.args.args[-len(values) :], values, strict=True)}
-            if values
-            else {}
-        )
+        names, values = self.node.args.args, self.node.args.defaults
+        return {arg.arg: value for arg, value in zip(names[len(names) - len(values) :], values, strict=True)}
 
     @property
     def returns(self) -> ast.expr | None:
@@ -84,21 +80,23 @@ class ClassInfo:
         base: ``Module`` for modules, empty for plain classes, else the base class's name (``Exception``).
         attributes: the declared attributes in order with their types, including names that are no identifiers ("0").
         constants: the values of ``Final`` attributes, which the pickle does not hold.
-        parameters, buffers: which attributes those are.
-        pre_hooks, hooks: the methods that are called before and after ``forward``, in order.
         methods: by name; ``__getstate__``, ``__setstate__`` and ``__init__`` too where they exist.
+        parameters: which attributes are parameters.
+        buffers: which attributes are buffers.
+        pre_hooks: the methods that are called before ``forward``, in order.
+        hooks: the methods that are called after ``forward``, in order.
     """
 
     qualname: str
     path: str
-    base: str = ""
-    attributes: dict[str, ast.expr] = field(default_factory=dict)
-    constants: dict[str, ast.expr] = field(default_factory=dict)
+    base: str
+    attributes: dict[str, ast.expr]
+    constants: dict[str, ast.expr]
+    methods: dict[str, FunctionInfo]
     parameters: tuple[str, ...] = ()
     buffers: tuple[str, ...] = ()
     pre_hooks: tuple[str, ...] = ()
     hooks: tuple[str, ...] = ()
-    methods: dict[str, FunctionInfo] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -246,24 +244,17 @@ class _File:
                         values[name] = value
                 case ast.Assign(targets=[ast.Name(id=name)], value=value):
                     values[name] = value
-                case ast.Assign(
-                    targets=[
-                        ast.Subscript(value=ast.Name(id="__annotations__"), slice=ast.Constant(value=str() as name))
-                    ],
-                    value=annotation,
-                ):
-                    annotations[name] = annotation
+                case ast.Assign(targets=[ast.Subscript(slice=ast.Constant(value=str(name)))], value=annotation):
+                    annotations[name] = annotation  # __annotations__["0"] = T
         if base == "NamedTuple":
             return NamedTupleInfo(qualname, self._path, annotations, values)
         if base == "Enum":
             return EnumInfo(qualname, self._path, {name: self._literal(value) for name, value in values.items()})
         if base in ("Interface", "ModuleInterface"):
             return InterfaceInfo(qualname, self._path, methods)
-        names = {key: tuple(self._literal(values.pop(key))) for key in _NAME_LISTS if key in values}
         values.pop("__annotations__", None)
-        return ClassInfo(
-            qualname, self._path, base, annotations, values, *(names.get(key, ()) for key in _NAME_LISTS), methods
-        )
+        names = [tuple(self._literal(values.pop(key))) if key in values else () for key in _NAME_LISTS]
+        return ClassInfo(qualname, self._path, base, annotations, values, methods, *names)
 
     def _literal(self, node: ast.expr) -> Any:
         try:
