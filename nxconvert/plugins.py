@@ -29,8 +29,6 @@ Stage: TypeAlias = Literal["reading", "lowering", "writing"]
 Progress: TypeAlias = "Callable[[Stage, float | None], None]"
 #: Which call of a stateful model is exported: any call, with state inputs and outputs, or the first call alone.
 State: TypeAlias = Literal["steady", "first"]
-#: Runs one loaded model: arrays by input name to arrays by output name. Calls do not see each other's effects.
-Runner: TypeAlias = "Callable[[Mapping[str, np.ndarray]], dict[str, np.ndarray]]"
 
 
 def ignore_progress(_stage: Stage, _fraction: float | None) -> None:
@@ -70,7 +68,8 @@ class WriteOptions:
         opset: the operator set to write; None for the backend's default.
         external_data: whether the weights go to a file beside the model; None leaves it to the backend (only when they
             do not fit).
-        metadata: facts about the conversion to keep in the file, as text.
+        metadata: facts about the conversion to keep in the file, as text. The value of one may still be under
+            computation and is then waited for: look at the values as late as possible.
         progress: is told how far the writing is.
     """
 
@@ -126,11 +125,37 @@ class Backend(Protocol):
         """The suffixes that ask for this format, with the dot, the usual one first."""
 
     def write(self, model: ir.Model, path: Path, options: WriteOptions) -> None:
-        """Writes `model` to `path`: the whole file or, when it fails, none of it. May change `model`.
+        """Writes `model` to `path`: the whole file or, when it fails, none of it.
+
+        May change `model`, which afterwards is what was written: its nodes, its opset.
 
         Raises:
             WriteError: the place cannot be written to, or the format cannot hold the graph.
             UsageError: an option makes no sense for this format.
+        """
+
+
+class Runner(Protocol):
+    """One model, loaded and ready to run."""
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """The names of the inputs, in order; of an argument that is a container, the argument's name."""
+
+    @property
+    def description(self) -> str:
+        """What runs it, with its version: ``onnxruntime 1.22.0``."""
+
+    def __call__(self, inputs: Mapping[str, Any], outputs: Sequence[str] | None = None) -> dict[str, np.ndarray]:
+        """Runs the model once, beginning with the state that the file has: calls do not see each other's effects.
+
+        Args:
+            inputs: an array for each input by its name, as the shared graph names them: ``x``, ``x.0``, ``x.key``.
+                Arguments that are pinned in the graph take their Python value.
+            outputs: the names of the outputs that are wanted; None for all that are ordinary outputs.
+
+        Raises:
+            RunError: these inputs cannot be run.
         """
 
 
@@ -157,7 +182,7 @@ class Runtime(Protocol):
         """None where it can run here, else what is missing and how to get it. Imports nothing heavy."""
 
     def load(self, path: Path) -> Runner:
-        """The model in `path`, ready to run on any number of inputs, each run beginning with the saved state.
+        """The model in `path`, ready to run on any number of inputs.
 
         Raises:
             ReadError: the runtime cannot load the file.

@@ -1,0 +1,1 @@
+"""What runs models here: ONNX Runtime, ONNX's reference evaluator, PyTorch."""

@@ -1,0 +1,100 @@
+"""Running a model: in its own framework, or converted for another."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nxconvert.detection import source_frontend
+from nxconvert.errors import RuntimeMissingError, UsageError
+from nxconvert.plugins import Runner, Runtime, backends, runtimes
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+def run(
+    path: str | os.PathLike[str], inputs: Mapping[str, Any] | Sequence[Any], *, runtime: str | None = None
+) -> dict[str, np.ndarray]:
+    """Runs a model once.
+
+    Args:
+        path: the model's file.
+        inputs: an array (or what NumPy makes one of) for each input, by name or in order.
+        runtime: the name of what is to run it; None for the model's own framework. A runtime of another format gets
+            the model converted to its format, in a temporary folder.
+
+    Returns:
+        The outputs by name.
+
+    Raises:
+        RuntimeMissingError: what would run it is not installed.
+        RunError: the model does not run on these inputs.
+        ReadError, UnsupportedError: as `load`.
+    """
+    source, frontend = source_frontend(path)
+    wanted = None if runtime is None else find_runtime(runtime)
+    if wanted is None or frontend.name in wanted.formats:
+        runner = (wanted or own_runtime(frontend.name, source)).load(source)
+        return runner(_by_name(runner, inputs))
+    # First what can be known without work: whether it can run here at all.
+    missing = wanted.available()
+    if missing:
+        raise RuntimeMissingError(f"{source} cannot be run by {wanted.name}: {missing}.")
+    with tempfile.TemporaryDirectory(prefix="nxconvert-") as folder:
+        runner = wanted.load(_converted(source, wanted, inputs, Path(folder)))
+        return runner(_by_name(runner, inputs))
+
+
+def find_runtime(name: str) -> Runtime:
+    """The runtime of that name.
+
+    Raises:
+        UsageError: there is none.
+    """
+    known = runtimes()
+    if name not in known:
+        raise UsageError(f"there is no runtime {name!r}; these are known: {', '.join(known)}.")
+    return known[name]
+
+
+def own_runtime(format: str, path: Path) -> Runtime:
+    """The runtime that runs a format itself: of those available here, the one that is preferred.
+
+    Raises:
+        RuntimeMissingError: there is none here; says what is missing.
+    """
+    candidates = [each for each in runtimes().values() if format in each.formats]
+    missing = []
+    for candidate in candidates:
+        lack = candidate.available()
+        if lack is None:
+            return candidate
+        missing.append(lack)
+    why = "; ".join(missing) or f"nothing is known that runs {format} models"
+    raise RuntimeMissingError(f"{path} cannot be run as it is: {why}.")
+
+
+def _converted(source: Path, runtime: Runtime, inputs: Mapping[str, Any] | Sequence[Any], folder: Path) -> Path:
+    """`source` in a format that `runtime` runs, fitted to the inputs it is to be run on."""
+    from nxconvert.conversion import convert
+
+    backend = next((backends()[name] for name in runtime.formats if name in backends()), None)
+    if backend is None:
+        raise UsageError(f"{source} cannot be run by {runtime.name}: nothing writes what it runs.")
+    target = folder / f"model{backend.suffixes[0]}"
+    convert(source, target, inputs=inputs, target_format=backend.name)
+    return target
+
+
+def _by_name(runner: Runner, inputs: Mapping[str, Any] | Sequence[Any]) -> dict[str, Any]:
+    import numpy as np
+
+    if not isinstance(inputs, Mapping):
+        if len(inputs) > len(runner.inputs):
+            raise UsageError(f"{len(inputs)} inputs are given, and the model has {len(runner.inputs)}.")
+        inputs = dict(zip(runner.inputs, inputs, strict=False))
+    return {name: np.asarray(value) for name, value in inputs.items()}

@@ -1,0 +1,83 @@
+"""Runs ONNX models with ONNX Runtime, and with the reference evaluator where ONNX Runtime lacks a kernel."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nxconvert.errors import ReadError, RunError, RuntimeMissingError
+from nxconvert.runtimes.arrays import named, reason, select
+from nxconvert.runtimes.reference import ReferenceRunner
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from nxconvert.plugins import Runner
+
+_SEVERITY_FATAL = 4  # onnxruntime logs what it also raises: once is enough
+# Tensors of these travel between NumPy and ONNX Runtime.
+_NUMPY_TYPES = ("float16", "float", "double", "bool", "string", "complex64", "complex128") + tuple(
+    f"{kind}{width}" for kind in ("int", "uint") for width in (8, 16, 32, 64)
+)
+
+
+class OnnxRuntime:
+    """The runtime that ONNX models are made for."""
+
+    name = "onnxruntime"
+    description = "ONNX Runtime, on the CPU"
+    formats = ("onnx",)
+    rank = 10
+
+    def available(self) -> str | None:
+        if importlib.util.find_spec("onnxruntime") is None:
+            return "onnxruntime is not installed: pip install 'nxconvert[runtime]'"
+        return None
+
+    def load(self, path: Path) -> Runner:
+        missing = self.available()
+        if missing:
+            raise RuntimeMissingError(f"{path} cannot be run: {missing}")
+        import onnxruntime
+        from onnxruntime.capi.onnxruntime_pybind11_state import NotImplemented as NoKernel
+
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = _SEVERITY_FATAL
+        options.use_deterministic_compute = True
+        try:
+            session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        except NoKernel as error:
+            return ReferenceRunner(path, why=f"onnxruntime has no kernel: {reason(error)}")
+        except Exception as error:
+            raise ReadError(f"{path} cannot be loaded by onnxruntime: {reason(error)}") from error
+        foreign = [item.type for item in (*session.get_inputs(), *session.get_outputs()) if not _travels(item.type)]
+        if foreign:
+            return ReferenceRunner(path, why=f"onnxruntime hands no {foreign[0]} to Python")
+        return OnnxRuntimeRunner(path, session, f"onnxruntime {onnxruntime.__version__}")
+
+
+def _travels(type_: str) -> bool:
+    return any(f"tensor({name})" in type_ for name in _NUMPY_TYPES)
+
+
+class OnnxRuntimeRunner:
+    """One ONNX model in an ONNX Runtime session."""
+
+    def __init__(self, path: Path, session: Any, description: str) -> None:
+        self._path = path
+        self._session = session
+        self.inputs = tuple(item.name for item in session.get_inputs())
+        self.description = description
+
+    def __call__(self, inputs: Mapping[str, Any], outputs: Sequence[str] | None = None) -> dict[str, np.ndarray]:
+        wanted = select([item.name for item in self._session.get_outputs()], outputs)
+        try:
+            values = self._session.run(wanted, dict(inputs))
+        except Exception as error:
+            raise RunError(f"{self._path} cannot be run by onnxruntime on these inputs: {reason(error)}") from error
+        return named(wanted, values)
+
+
+runtime = OnnxRuntime()

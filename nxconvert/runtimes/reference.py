@@ -1,0 +1,62 @@
+"""Runs ONNX models with the reference evaluator of the `onnx` package: slow, but it has every operator and dtype."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nxconvert.errors import ReadError, RunError
+from nxconvert.runtimes.arrays import named, select
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from nxconvert.plugins import Runner
+
+
+class Reference:
+    """The runtime that is always there, since `onnx` is a dependency of nxconvert."""
+
+    name = "reference"
+    description = "the reference evaluator of the onnx package"
+    formats = ("onnx",)
+    rank = 100
+
+    def available(self) -> None:
+        return None
+
+    def load(self, path: Path) -> Runner:
+        return ReferenceRunner(path)
+
+
+class ReferenceRunner:
+    """One ONNX model in the reference evaluator.
+
+    Args:
+        path: the model.
+        why: why it is not run by a faster runtime, for the description.
+    """
+
+    def __init__(self, path: Path, why: str = "") -> None:
+        import onnx
+        from onnx.reference import ReferenceEvaluator
+
+        self._path = path
+        try:
+            self._evaluator = ReferenceEvaluator(str(path))
+        except Exception as error:
+            raise ReadError(f"{path} cannot be loaded by the reference evaluator: {error}") from error
+        self.inputs = tuple(self._evaluator.input_names)
+        self.description = f"onnx reference evaluator {onnx.__version__}{f' ({why})' if why else ''}"
+
+    def __call__(self, inputs: Mapping[str, Any], outputs: Sequence[str] | None = None) -> dict[str, np.ndarray]:
+        wanted = select(list(self._evaluator.output_names), outputs)
+        try:
+            values = self._evaluator.run(wanted, dict(inputs))
+        except Exception as error:
+            raise RunError(f"{self._path} cannot be run by the reference evaluator: {error}") from error
+        return named(wanted, values)
+
+
+runtime = Reference()
