@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from nxconvert.detection import source_frontend
 from nxconvert.errors import RuntimeMissingError, UsageError
+from nxconvert.inputs import as_array
 from nxconvert.plugins import Runner, Runtime, backends, runtimes
 
 if TYPE_CHECKING:
@@ -91,10 +92,8 @@ def _converted(source: Path, runtime: Runtime, inputs: Mapping[str, Any] | Seque
 
 
 def _by_name(runner: Runner, inputs: Mapping[str, Any] | Sequence[Any]) -> dict[str, Any]:
-    import numpy as np
-
     if not isinstance(inputs, Mapping):
         if len(inputs) > len(runner.inputs):
             raise UsageError(f"{len(inputs)} inputs are given, and the model has {len(runner.inputs)}.")
         inputs = dict(zip(runner.inputs, inputs, strict=False))
-    return {name: np.asarray(value) for name, value in inputs.items()}
+    return {name: as_array(value) for name, value in inputs.items()}

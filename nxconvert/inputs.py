@@ -132,20 +132,13 @@ class InputSpec:
     def like(cls, example: npt.ArrayLike) -> InputSpec:
         """The spec of an example: its dtype and every one of its sizes, fixed. What has no name is not free.
 
-        Accepts whatever NumPy takes for an array, and torch tensors (of any device and of bfloat16 too). Python's
-        floats are float32 here, as a float argument of a model is.
+        Accepts whatever NumPy takes for an array (see `as_array`), and torch tensors of any device and dtype.
         """
-        if isinstance(example, float):
-            return cls("float32", ())
-        dtype, shape = getattr(example, "dtype", None), getattr(example, "shape", None)
-        if dtype is None or shape is None:
-            import numpy as np
-
-            array = np.asarray(example)
-            dtype, shape = array.dtype, array.shape
-        kind = str(dtype)
+        if not hasattr(example, "dtype") or not hasattr(example, "shape"):
+            example = as_array(example)
+        kind = str(example.dtype)
         name = "string" if kind.startswith(("<U", ">U", "|S", "StringDType")) else dtype_name(kind)
-        return cls(name, tuple(int(size) for size in shape))
+        return cls(name, tuple(int(size) for size in example.shape))
 
     @classmethod
     def of(cls, item: InputLike) -> InputSpec:
@@ -179,6 +172,15 @@ class InputSpec:
 
     def __str__(self) -> str:
         return f"{self.dtype or ''}[{','.join(map(str, self.dims))}]"
+
+
+def as_array(value: npt.ArrayLike) -> np.ndarray:
+    """`value` as an array. Python's floats become float32, as the float arguments of a model are."""
+    import numpy as np
+
+    array = np.asarray(value)
+    typed = hasattr(value, "dtype") or array.dtype != np.float64
+    return array if typed else array.astype(np.float32)
 
 
 def spec_of(dtype: ir.DataType | None, dims: Iterable[Dim]) -> InputSpec:

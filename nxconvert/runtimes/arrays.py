@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 
-def select(known: list[str], wanted: Sequence[str] | None) -> list[str]:
-    """Of the outputs that there are, those that are wanted."""
-    return known if wanted is None else [name for name in known if name in wanted]
+def is_wanted(name: str, wanted: Sequence[str] | None) -> bool:
+    """Whether an output of this name is asked for, by its name or by that of the container it is in."""
+    return wanted is None or any(name == each or name.startswith(f"{each}.") for each in wanted)
 
 
 def named(names: Iterable[str], values: Iterable[Any]) -> dict[str, np.ndarray]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nxconvert.errors import ReadError, RunError, RuntimeMissingError
-from nxconvert.runtimes.arrays import named, reason, select
+from nxconvert.runtimes.arrays import is_wanted, named, reason
 from nxconvert.runtimes.reference import ReferenceRunner
 
 if TYPE_CHECKING:
@@ -18,8 +18,11 @@ if TYPE_CHECKING:
 
 _SEVERITY_FATAL = 4  # onnxruntime logs what it also raises: once is enough
 # Tensors of these travel between NumPy and ONNX Runtime.
-_NUMPY_TYPES = ("float16", "float", "double", "bool", "string", "complex64", "complex128") + tuple(
-    f"{kind}{width}" for kind in ("int", "uint") for width in (8, 16, 32, 64)
+_TRAVELLING = frozenset(
+    [
+        *("bool", "string", "float16", "float", "double", "complex64", "complex128"),
+        *(f"{kind}{width}" for kind in ("int", "uint") for width in (8, 16, 32, 64)),
+    ]
 )
 
 
@@ -59,7 +62,8 @@ class OnnxRuntime:
 
 
 def _travels(type_: str) -> bool:
-    return any(f"tensor({name})" in type_ for name in _NUMPY_TYPES)
+    """Whether NumPy has arrays of an ONNX type such as ``tensor(float)`` or ``seq(tensor(int64))``."""
+    return type_.rpartition("(")[2].rstrip(")") in _TRAVELLING
 
 
 class OnnxRuntimeRunner:
@@ -72,7 +76,7 @@ class OnnxRuntimeRunner:
         self.description = description
 
     def __call__(self, inputs: Mapping[str, Any], outputs: Sequence[str] | None = None) -> dict[str, np.ndarray]:
-        wanted = select([item.name for item in self._session.get_outputs()], outputs)
+        wanted = [item.name for item in self._session.get_outputs() if is_wanted(item.name, outputs)]
         try:
             values = self._session.run(wanted, dict(inputs))
         except Exception as error:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nxconvert.errors import ReadError, RunError
-from nxconvert.runtimes.arrays import named, select
+from nxconvert.runtimes.arrays import is_wanted, named
 
 if TYPE_CHECKING:
     import numpy as np
@@ -51,7 +51,7 @@ class ReferenceRunner:
         self.description = f"onnx reference evaluator {onnx.__version__}{f' ({why})' if why else ''}"
 
     def __call__(self, inputs: Mapping[str, Any], outputs: Sequence[str] | None = None) -> dict[str, np.ndarray]:
-        wanted = select(list(self._evaluator.output_names), outputs)
+        wanted = [name for name in self._evaluator.output_names if is_wanted(name, outputs)]
         try:
             values = self._evaluator.run(wanted, dict(inputs))
         except Exception as error:

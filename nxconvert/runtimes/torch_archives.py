@@ -21,7 +21,7 @@ from torch.utils import _pytree as pytree
 
 from nxconvert.errors import ReadError, RunError
 from nxconvert.plugins import Runner
-from nxconvert.runtimes.arrays import reason
+from nxconvert.runtimes.arrays import is_wanted, reason
 
 #: The suffix of a state output's name.
 STATE_OUT = "_out"
@@ -93,10 +93,8 @@ class ScriptRunner:
             for name, array in state.items():
                 _set_attribute(module, name, array)
         results = dict(_flatten("output", self._call(module, arguments)))
-        if outputs is None:
-            return results
-        kept = {name: results[name] for name in outputs if name in results}
-        for name in outputs:
+        kept = {name: array for name, array in results.items() if is_wanted(name, outputs)}
+        for name in outputs or ():
             attribute = name.removesuffix(STATE_OUT)
             if name not in kept and attribute != name and _has_attribute(module, attribute):
                 kept.update(_flatten(name, _attribute(module, attribute)))
@@ -138,7 +136,7 @@ class ExportRunner:
         flat = [_leaf_value(inputs[name]) for name in self._leaves]
         positional, keyword = pytree.tree_unflatten(flat, self._spec)
         results = dict(_flatten("output", _run(self._path, self._fresh_module(), positional, keyword)))
-        return results if outputs is None else {name: results[name] for name in outputs if name in results}
+        return {name: array for name, array in results.items() if is_wanted(name, outputs)}
 
     def _fresh_module(self) -> Any:
         if self._module is None or self._program.graph_signature.buffers_to_mutate:
