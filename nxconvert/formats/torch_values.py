@@ -7,9 +7,10 @@
 from __future__ import annotations
 
 import math
+import reprlib
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -82,6 +83,7 @@ _DTYPES = {
     "uint64": _D.UINT64,
 }
 
+_ITEMSIZES = {dtype: int(np.dtype(dtype.numpy()).itemsize) for dtype in _STORAGES.values()}
 _MAX_DIMS = 64
 # An expanded tensor (stride 0) costs nothing in the file and anything in memory.
 _MAX_EXPANDED_BYTES = 1 << 30
@@ -238,6 +240,8 @@ class TensorData:
     @property
     def is_contiguous(self) -> bool:
         """Whether the elements lie in C order without gaps."""
+        if 0 in self.shape:
+            return True
         expected = 1
         for size, stride in zip(reversed(self.shape), reversed(self.strides), strict=True):
             if size != 1 and stride != expected:
@@ -251,7 +255,7 @@ class TensorData:
         return self._extent() * self._itemsize() <= self.storage.nbytes
 
     def _itemsize(self) -> int:
-        return int(np.dtype(self.dtype.numpy()).itemsize)
+        return _ITEMSIZES[self.dtype]
 
     def _extent(self) -> int:
         """The number of elements of the storage up to the last that the tensor uses."""
@@ -304,8 +308,7 @@ class TensorData:
             return contiguous(view)
         # ml_dtypes cannot be byte-swapped as such; complex numbers swap each half.
         half = dtype.itemsize // 2 if self.is_complex else dtype.itemsize
-        copied = contiguous(view).copy().reshape(-1)
-        return copied.view(f"u{half}").byteswap().view(dtype).reshape(self.shape)
+        return contiguous(view).reshape(-1).view(f"u{half}").byteswap().view(dtype).reshape(self.shape)
 
 
 @dataclass(frozen=True, slots=True)
@@ -334,6 +337,8 @@ class _ScriptType:
 
     def call(self, argument: Any) -> EnumValue:
         """A member of an enum, given by its value."""
+        if not isinstance(argument, int | float | str):
+            raise TypeError(f"a member of the enum {self.qualname} has a {type(argument).__name__} for its value")
         return EnumValue(self.qualname, argument)
 
     def new(self) -> ScriptObject:
@@ -373,15 +378,15 @@ class TorchGlobals:
             ("torch._utils", "_rebuild_tensor_v2"): self._tensor,
             ("torch._utils", "_rebuild_tensor_v3"): self._tensor_v3,
             ("torch._utils", "_rebuild_qtensor"): self._qtensor,
-            ("torch._utils", "_rebuild_parameter"): lambda data, *_: data,
+            ("torch._utils", "_rebuild_parameter"): self._parameter,
             ("torch.jit._pickle", "build_intlist"): lambda values: ScriptList(values, "List[int]"),
             ("torch.jit._pickle", "build_doublelist"): lambda values: ScriptList(values, "List[float]"),
             ("torch.jit._pickle", "build_boollist"): lambda values: ScriptList(values, "List[bool]"),
             ("torch.jit._pickle", "build_tensorlist"): lambda values: ScriptList(values, "List[Tensor]"),
             ("torch.jit._pickle", "restore_type_tag"): _restore_type_tag,
-            ("collections", "OrderedDict"): _StateDict,
-            ("torch", "device"): lambda kind, index=None: Device(kind if index is None else f"{kind}:{index}"),
-            ("torch", "Size"): lambda sizes=(): tuple(sizes),
+            ("collections", "OrderedDict"): lambda: _StateDict(),
+            ("torch", "device"): self._device,
+            ("torch", "Size"): tuple,
             ("builtins", "complex"): complex,
             ("__builtin__", "complex"): complex,
         }
@@ -402,8 +407,8 @@ class TorchGlobals:
             kind in _STORAGES or name in _DTYPES or name.startswith(("per_tensor_", "per_channel_"))
         ):
             return _Name(module, name)
-        if "sparse" in name or (module == "torch" and name.endswith("Storage")):
-            raise ReadError(f"{self._what} has a tensor of a kind that is not read: {module}.{name}.")
+        if module == "torch._utils" or (module == "torch" and name.endswith("Storage")):
+            raise ReadError(f"{self._what} has a tensor of a kind that is not read ({module}.{name}).")
         raise ReadError(
             f"{self._what} names the Python object {module}.{name}, which is not data: loading it could run any code. "
             "It is refused."
@@ -412,10 +417,10 @@ class TorchGlobals:
     def persistent_load(self, pid: Any) -> Storage:
         """The storage that a persistent id ``('storage', type, key, device, numel)`` names."""
         if not (isinstance(pid, tuple) and len(pid) >= 5 and pid[0] == "storage" and isinstance(pid[1], _Name)):
-            raise ReadError(f"{self._what} is damaged: {pid!r:.80} names no storage.")
+            raise ReadError(f"{self._what} is damaged: {reprlib.repr(pid)} names no storage.")
         kind = pid[1].name.removesuffix("Storage")
         if kind not in _STORAGES or kind == pid[1].name or not isinstance(pid[2], str):
-            raise ReadError(f"{self._what} is damaged: {pid!r:.80} names no storage.")
+            raise ReadError(f"{self._what} is damaged: {reprlib.repr(pid)} names no storage.")
         return self._open_storage(kind, pid[2], str(pid[3]))
 
     def _tensor(
@@ -432,6 +437,16 @@ class TorchGlobals:
         if metadata:
             raise ReadError(f"{self._what} has a lazily conjugated or negated tensor; save it after `.resolve_conj()`.")
         return self._view(storage, _STORAGES[storage.kind], offset, sizes, strides, bool(requires_grad))
+
+    def _parameter(self, data: TensorData, requires_grad: bool = True, hooks: Any = None) -> TensorData:
+        """``_rebuild_parameter``: the flag of the tensor inside is not set."""
+        return replace(data, requires_grad=bool(requires_grad))
+
+    def _device(self, kind: str, index: int | None = None) -> Device:
+        """``torch.device("cuda", 0)`` or ``torch.device("cuda:0")``."""
+        if not isinstance(kind, str) or not isinstance(index, int | None):
+            raise ReadError(f"{self._what} is damaged: it has a device without a name.")
+        return Device(kind if index is None else f"{kind}:{index}")
 
     def _tensor_v3(
         self,
@@ -483,8 +498,8 @@ class TorchGlobals:
             or any(type(number) is not int or number < 0 for number in numbers)
         ):
             raise ReadError(
-                f"{self._what} is damaged: it has a tensor of sizes {sizes!r:.80}, strides {strides!r:.80}, "
-                f"offset {offset!r:.20}."
+                f"{self._what} is damaged: it has a tensor of sizes {reprlib.repr(sizes)}, "
+                f"strides {reprlib.repr(strides)}, offset {reprlib.repr(offset)}."
             )
         tensor = TensorData(dtype, tuple(sizes), tuple(strides), offset, storage, requires_grad, quantizer)
         if self._strict:

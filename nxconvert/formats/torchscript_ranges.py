@@ -19,6 +19,8 @@ from nxconvert.errors import ReadError
 __all__ = ["Frame", "SourceRanges"]
 
 _STRING_TABLE = "FORMAT_WITH_STRING_TABLE"
+# A function's source, or a stack: a line of the table may be named any number of times.
+_MAX_TEXT = 16 << 20
 _STACK_LINE = re.compile(r"(.+)\((\d+)\): (.+)")
 _TORCH_FILE = re.compile(r"[/\\](?:site|dist)-packages[/\\]torch[/\\]|[/\\]torch[/\\](?:nn|jit|_\w+|autograd|ao)[/\\]")
 
@@ -80,8 +82,10 @@ class SourceRanges:
     def _decode(self, source: tuple[Any, Any, int], start: int) -> tuple[Frame, ...]:
         lines, file, first = source
         if self._strings is not None:
-            lines = "".join([self._strings[index] for index in lines])
-            file = self._strings[file]
+            pieces = [self._strings[index] for index in lines]
+            if sum(map(len, pieces)) > _MAX_TEXT:
+                raise ValueError("a piece of source of unreasonable length")
+            lines, file = "".join(pieces), self._strings[file]
         if not file:
             return ()
         stack = [_STACK_LINE.fullmatch(line) for line in lines.split("\n") if line]

@@ -57,7 +57,7 @@ def unpickle(
     machine = _Machine(data, find_global, persistent_load, what)
     try:
         return machine.run()
-    except (IndexError, KeyError, TypeError, ValueError, OverflowError, struct.error) as error:
+    except (IndexError, KeyError, AttributeError, TypeError, ValueError, OverflowError, struct.error) as error:
         raise ReadError(f"{what} is damaged: it is no valid pickle ({type(error).__name__}: {error}).") from error
 
 
