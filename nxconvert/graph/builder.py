@@ -27,11 +27,20 @@ SOURCE_KEY = "nxconvert.source"
 
 
 class TensorType(NamedTuple):
-    """What a rule says of one output: its dtype and dims; ``sequence`` for a sequence of such tensors (dims None: any shape)."""
+    """What a rule says of one output.
+
+    Attributes:
+        dtype: of the tensor, or of a sequence's elements.
+        dims: its size along each axis. Of a sequence, those of its elements: None where their ranks differ or are not known, and
+            None for a size that varies between them.
+        sequence: whether it is a sequence of tensors.
+        content: the integers that a scalar or vector holds, where they are known as dims.
+    """
 
     dtype: ir.DataType
     dims: tuple[Int, ...] | None
     sequence: bool = False
+    content: tuple[Int, ...] | None = None
 
 
 class GraphTypeError(Exception):
@@ -44,15 +53,17 @@ class Value(ir.Value):
     Attributes:
         dims: the size of each axis; None only for a sequence.
         array: its content if it is a small constant, else None.
+        content: the integers that a scalar or vector computes, where they are known as dims, else None.
     """
 
-    __slots__ = ("array", "dims")
+    __slots__ = ("array", "content", "dims")
 
     def __init__(self, name: str, type_: TensorType, array: np.ndarray | None = None) -> None:
         tensor = ir.TensorType(type_.dtype)
         super().__init__(name=name, type=ir.SequenceType(tensor) if type_.sequence else tensor)
         self.dims: tuple[Int, ...] = type_.dims  # type: ignore[assignment]
         self.array = array
+        self.content = type_.content
 
     @property
     def rank(self) -> int:
@@ -146,6 +157,7 @@ class Builder:
         self._dim_sources: dict[Dim, tuple[Value, int | None]] = {}
         self._dim_scalars: dict[Dim, Value] = {}
         self._dim_vectors: dict[tuple[Int, ...], Value] = {}
+        self._broadcasts: dict[frozenset[Int], Int] = {}
 
     # ---- where nodes come from -------------------------------------------------------------------------------------------------
 
@@ -230,18 +242,25 @@ class Builder:
         self.__dict__[op_type] = emit
         return emit
 
-    def _emit(self, op_type: str, *operands: Any, **attributes: Any) -> Any:
-        """Emits one node of the standard domain, unless its result is known without it."""
+    def _emit(self, op_type: str, *operands: Any, _outputs: int | None = None, **attributes: Any) -> Any:
+        """Emits one node of the standard domain, unless its result is known without it.
+
+        Args:
+            op_type: the operator.
+            operands: values, numbers and lists of numbers, dims; None for an input that is left out.
+            _outputs: how many outputs are wanted, where the operator has optional ones (``MaxPool``, ``Unique``, ...): one by default.
+            attributes: those that are not None are given to the node.
+        """
         from nxconvert.graph import rules
 
         inputs = self._promote(op_type, operands)
         attributes = {name: value for name, value in attributes.items() if value is not None}
         simplify = rules.SIMPLIFY.get(op_type)
         if simplify is not None:
-            known = simplify(self, inputs, attributes)
+            known = simplify(self, *inputs, **attributes)
             if known is not None:
                 return known
-        types = rules.infer(self, op_type, inputs, attributes)
+        types = rules.infer(self, op_type, inputs, attributes, _outputs)
         folded = rules.fold(op_type, inputs, attributes, types)
         if folded is not None:
             values = tuple(self.const(array, t.dtype) for array, t in zip(folded, types, strict=True))
@@ -278,7 +297,7 @@ class Builder:
         )
         self.nodes.append(node)
         for value in outputs:
-            if value.dims is not None:
+            if not value.is_sequence:
                 self._learn_dims(value)
         return outputs
 
@@ -315,15 +334,29 @@ class Builder:
         """A new symbol, for a size that depends on data; its first value stamped with it becomes its source."""
         return Dim.symbol(self._shared.unique(hint), low, high)
 
+    def broadcast_symbol(self, a: Int, b: Int) -> Int:
+        """The size that broadcasting ``a`` and ``b`` gives, when either may be 1: one symbol for a pair and a scope."""
+        key = frozenset((a, b))
+        builder: Builder | None = self
+        while builder is not None:
+            if key in builder._broadcasts:
+                return builder._broadcasts[key]
+            builder = builder.parent
+        return self._broadcasts.setdefault(key, self.fresh("broadcast"))
+
     def bind(self, dim: Dim, scalar: Value) -> None:
         """Says that ``dim`` is the content of ``scalar`` (int64, rank 0)."""
         self._dim_sources.setdefault(dim, (scalar, None))
+        if scalar.content is None:
+            scalar.content = (dim,)
 
-    def symbol_of(self, scalar: Value, hint: str = "n") -> Int:
-        """The integer that ``scalar`` (any integer dtype, rank 0) holds, as a dim."""
+    def symbol_of(self, scalar: Value, hint: str = "n", low: int | None = None) -> Int:
+        """The integer that ``scalar`` (any integer dtype, rank 0) holds, as a dim with ``low`` as its lower bound."""
         if scalar.array is not None:
             return int(scalar.array)
-        dim = self.fresh(hint, low=None)
+        if scalar.content is not None:
+            return scalar.content[0]
+        dim = self.fresh(hint, low=low)
         self.bind(dim, self.cast(scalar, ir.DataType.INT64))
         return dim
 
@@ -341,6 +374,15 @@ class Builder:
             builder = builder.parent
         return None
 
+    def knows(self, dim: Int) -> bool:
+        """Whether ``dim`` can be computed here: every symbol of it is the size or the content of a value in scope."""
+        if isinstance(dim, int) or self._dim_source(dim) is not None:
+            return True
+        return all(
+            self.knows(atom.a) and self.knows(atom.b) if isinstance(atom, Operation) else self._dim_source(Dim((((atom,), 1),))) is not None
+            for atom in dim.atoms()
+        )
+
     def dim_value(self, dim: Int) -> Value:
         """``dim`` as an int64 scalar of the graph."""
         if isinstance(dim, int):
@@ -357,6 +399,8 @@ class Builder:
             value = source[0]
         else:
             value = self.Squeeze(self.dims_tensor([dim]), [0])
+        if value.content is None:
+            value.content = (dim,)
         self._dim_scalars[dim] = value
         return value
 
@@ -406,6 +450,8 @@ class Builder:
             builder = builder.parent
         pieces = [self._piece(run) for run in self._runs(key)]
         vector = pieces[0] if len(pieces) == 1 else self.Concat(*pieces, axis=0)
+        if vector.content is None:
+            vector.content = key
         self._dim_vectors[key] = vector
         return vector
 
@@ -436,7 +482,7 @@ class Builder:
         window = {"start": start} if start else {}
         if start + len(run) < value.rank:
             window["end"] = start + len(run)
-        return self.node("Shape", [value], window, [TensorType(ir.DataType.INT64, (len(run),))])[0]
+        return self.node("Shape", [value], window, [TensorType(ir.DataType.INT64, (len(run),), content=run)])[0]
 
     # ---- shapes with the least nodes ------------------------------------------------------------------------------------------------
 

@@ -1,33 +1,48 @@
 """What the builder knows of each ONNX operator: the types of its results, its value on constants, its identities.
 
-Three registries, filled by the modules of this package, one a family of operators:
+Three registries, filled by the modules of this package, one a family of operators. A rule is a function whose signature is the
+operator's schema, ``rule(op, *inputs, **attributes)``; inputs that are left out are None, attributes have the schema's defaults.
 
-- :data:`INFER`: result types. A rule takes the builder, the inputs and the attributes and returns one
-  :class:`~nxconvert.graph.builder.TensorType` an output. It raises :class:`~nxconvert.graph.builder.GraphTypeError` for operands that
-  the operator cannot take.
-- :data:`FOLD`: the numpy function of the operator, used where all inputs are small constants.
-- :data:`SIMPLIFY`: identities. A rule returns the value that the node would compute, or None where it is needed.
+- :data:`INFER`: result types. A rule returns one :class:`~nxconvert.graph.builder.TensorType` an output, optional ones included. It
+  raises :class:`~nxconvert.graph.builder.GraphTypeError` for operands that the operator certainly cannot take; a symbol that could
+  fit is no error. The dtypes of the inputs have been checked against the schema before.
+- :data:`FOLD`: the numpy function of the operator (without ``op``), used where all inputs are small constants.
+- :data:`SIMPLIFY`: identities. A rule returns the value that the node would compute, or None where the node is needed.
 """
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import onnx
+import onnx_ir as ir
+
+from nxconvert.graph import IR_OPSET
 
 if TYPE_CHECKING:
     from nxconvert.graph.builder import Builder, TensorType, Value
 
-Attributes = Mapping[str, Any]
-Inputs = "Sequence[Value | None]"
-InferRule = Callable[["Builder", "list[Any]", "dict[str, Any]"], "list[TensorType]"]
-SimplifyRule = Callable[["Builder", "list[Any]", "dict[str, Any]"], "Value | None"]
+InferRule = Callable[..., "list[TensorType]"]
+SimplifyRule = Callable[..., "Value | None"]
+FoldRule = Callable[..., Any]
 
 INFER: dict[str, InferRule] = {}
-FOLD: dict[str, Callable[..., Any]] = {}
+FOLD: dict[str, FoldRule] = {}
 SIMPLIFY: dict[str, SimplifyRule] = {}
+
+# Operators with optional outputs, and how many they are given unless the caller asks for more (`_outputs=2`).
+USUAL_OUTPUTS = {
+    "BatchNormalization": 1,
+    "Dropout": 1,
+    "LayerNormalization": 1,
+    "MaxPool": 1,
+    "SoftmaxCrossEntropyLoss": 1,
+    "Unique": 1,
+}
 
 
 def infer_rule(*op_types: str) -> Callable[[InferRule], InferRule]:
@@ -50,26 +65,112 @@ def simplify_rule(*op_types: str) -> Callable[[SimplifyRule], SimplifyRule]:
     return register
 
 
-def fold_rule(*op_types: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+def fold_rule(*op_types: str) -> Callable[[FoldRule], FoldRule]:
     """Registers a numpy function: arrays in the order of the inputs (None where one is left out), attributes by name."""
 
-    def register(rule: Callable[..., Any]) -> Callable[..., Any]:
+    def register(rule: FoldRule) -> FoldRule:
         FOLD.update(dict.fromkeys(op_types, rule))
         return rule
 
     return register
 
 
-def infer(op: Builder, op_type: str, inputs: list[Any], attributes: dict[str, Any]) -> list[TensorType]:
-    """The types of the node's outputs."""
+class Signature:
+    """What the schema demands of an operator's inputs, in a form that is checked in a microsecond.
+
+    Attributes:
+        formals: for each input its type variable, the tensor dtypes it takes, the element dtypes of the sequences it takes.
+        required: which of the formals must be given.
+        homogeneous: whether all values of the variadic last input share a dtype.
+    """
+
+    __slots__ = ("formals", "homogeneous", "required", "variadic")
+
+    def __init__(self, op_type: str) -> None:
+        schema = onnx.defs.get_schema(op_type, IR_OPSET, "")
+        option = onnx.defs.OpSchema.FormalParameterOption
+        allowed = {c.type_param_str: c.allowed_type_strs for c in schema.type_constraints}
+        self.formals = [
+            (i.type_str, _dtypes(allowed.get(i.type_str, [i.type_str]), "tensor("), _dtypes(allowed.get(i.type_str, [i.type_str]), "seq(tensor("))
+            for i in schema.inputs
+        ]
+        self.required = [i.option == option.Single for i in schema.inputs]
+        self.variadic = bool(schema.inputs) and schema.inputs[-1].option == option.Variadic
+        self.homogeneous = bool(schema.inputs) and schema.inputs[-1].is_homogeneous
+
+    def check(self, inputs: Sequence[Value | None]) -> None:
+        """Raises GraphTypeError for inputs that the schema forbids: too many or few, a wrong dtype, dtypes that should agree."""
+        from nxconvert.graph.builder import GraphTypeError
+
+        formals = self.formals
+        count = len(formals)
+        if len(inputs) > count and not self.variadic:
+            raise GraphTypeError(f"{len(inputs)} inputs are given, the operator takes {count}")
+        if True in self.required[len(inputs) :]:
+            raise GraphTypeError(f"{len(inputs)} inputs are given, the operator needs {self.required.count(True)}")
+        bound: dict[str, ir.DataType] = {}
+        for i, value in enumerate(inputs):
+            index = i if i < count else count - 1
+            if value is None:
+                if self.required[index]:
+                    raise GraphTypeError(f"input {i} is missing")
+                continue
+            variable, tensors, sequences = formals[index]
+            dtype = value.etype
+            if dtype not in (sequences if value.is_sequence else tensors):
+                raise GraphTypeError(f"input {i} may not be {'a sequence of ' if value.is_sequence else ''}{dtype.name}")
+            if bound.setdefault(variable, dtype) != dtype and (self.homogeneous or index < count - 1):
+                raise GraphTypeError(f"input {i} is {dtype.name} where an input before it is {bound[variable].name}")
+
+
+_ONNX_NAMES = {"float": "FLOAT", "double": "DOUBLE"}
+
+
+def _dtypes(type_strs: Sequence[str], prefix: str) -> frozenset[ir.DataType]:
+    names = [s[len(prefix) :].rstrip(")") for s in type_strs if s.startswith(prefix)]
+    return frozenset(ir.DataType[_ONNX_NAMES.get(name, name.upper())] for name in names)
+
+
+signature = functools.lru_cache(maxsize=None)(Signature)
+
+
+def infer(op: Builder, op_type: str, inputs: list[Any], attributes: dict[str, Any], outputs: int | None = None) -> list[TensorType]:
+    """The types of the node's outputs.
+
+    Args:
+        op: the builder, which names new symbols.
+        op_type: an operator of the standard domain.
+        inputs: values, or None for an input that is left out.
+        attributes: those that are given.
+        outputs: how many outputs are wanted, where some are optional.
+
+    Raises:
+        LookupError: if there is no rule for the operator.
+        GraphTypeError: if the operator cannot take these operands.
+    """
+    from nxconvert.graph.builder import GraphTypeError
+
     try:
         rule = INFER[op_type]
     except KeyError:
         raise LookupError(f"nxconvert.graph.rules has no type rule for {op_type}") from None
-    return rule(op, inputs, attributes)
+    try:
+        signature(op_type).check(inputs)
+        types = rule(op, *inputs, **attributes)
+    except GraphTypeError as error:
+        operands = ", ".join("-" if value is None else describe(value) for value in inputs)
+        raise GraphTypeError(f"{op_type}({operands}): {error}") from None
+    wanted = outputs or USUAL_OUTPUTS.get(op_type)
+    return types[:wanted] if wanted else types
 
 
-def fold(op_type: str, inputs: Sequence[Any], attributes: Attributes, types: Sequence[TensorType]) -> list[np.ndarray] | None:
+def describe(value: Value) -> str:
+    """The type of a value as people write it, e.g. ``FLOAT[batch, 3]``."""
+    text = f"{value.etype.name}[{'...' if value.dims is None else ', '.join(map(str, value.dims))}]"
+    return f"sequence of {text}" if value.is_sequence else text
+
+
+def fold(op_type: str, inputs: Sequence[Any], attributes: Mapping[str, Any], types: Sequence[TensorType]) -> list[np.ndarray] | None:
     """The node's outputs if they are small constants, else None."""
     from nxconvert.graph.builder import FOLD_LIMIT
 
@@ -82,7 +183,21 @@ def fold(op_type: str, inputs: Sequence[Any], attributes: Attributes, types: Seq
     with np.errstate(all="ignore"):
         result = rule(*(None if value is None else value.array for value in inputs), **attributes)
     arrays = list(result) if isinstance(result, (tuple, list)) else [result]
-    return [np.asarray(array).astype(t.dtype.numpy(), copy=False) for array, t in zip(arrays, types, strict=True)]
+    return [np.asarray(array).astype(t.dtype.numpy(), copy=False) for array, t in zip(arrays, types, strict=False)]
 
 
-from nxconvert.graph.rules import elementwise, shape  # noqa: E402, F401
+from nxconvert.graph.rules import (  # noqa: E402
+    elementwise,  # noqa: F401
+    generate,  # noqa: F401
+    index,  # noqa: F401
+    linear,  # noqa: F401
+    norm,  # noqa: F401
+    quantized,  # noqa: F401
+    reduce,  # noqa: F401
+    rnn,  # noqa: F401
+    sequence,  # noqa: F401
+    shape,  # noqa: F401
+    signal,  # noqa: F401
+    vision,  # noqa: F401
+    window,  # noqa: F401
+)
