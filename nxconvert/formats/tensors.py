@@ -95,7 +95,7 @@ class MappedTensor(ir.Tensor):
         size = math.prod(shape)
         if offset < 0 or offset + size * element.itemsize > file.size:
             raise ReadError(
-                f"{file.path} is truncated: the tensor {name or ''} of {size * element.itemsize} bytes is said to "
+                f"{file.path} is truncated: {name or 'a tensor'} of {size * element.itemsize} bytes is said to "
                 f"start at byte {offset}, and the file has {file.size}."
             )
         self.file = file

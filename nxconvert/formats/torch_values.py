@@ -212,6 +212,8 @@ class TensorData:
         storage: the bytes.
         requires_grad: PyTorch's flag; true for trainable parameters.
         quantizer: how a quantized tensor is to be read; None for ordinary ones.
+        conjugated: the elements are the conjugates of those stored (a lazy ``conj()``).
+        negated: the elements are the negatives of those stored.
     """
 
     dtype: ir.DataType
@@ -221,11 +223,14 @@ class TensorData:
     storage: Storage
     requires_grad: bool = False
     quantizer: Quantizer | None = None
+    conjugated: bool = False
+    negated: bool = False
 
     @property
     def key(self) -> Hashable:
         """Equal for two tensors that are the same elements of the same storage (tied weights)."""
-        return (self.storage.key, self.dtype, self.offset, self.shape, self.strides)
+        lazy = (self.conjugated, self.negated)
+        return (self.storage.key, self.dtype, self.offset, self.shape, self.strides, *lazy)
 
     @property
     def size(self) -> int:
@@ -289,14 +294,21 @@ class TensorData:
         """
         self.check()
         storage = self.storage
-        if self.is_contiguous and not storage.big_endian:
+        if self.is_contiguous and not (storage.big_endian or self.conjugated or self.negated):
             start = storage.offset + self.offset * self._itemsize()
             return MappedTensor(storage.file, start, self.dtype, self.shape, name)
-        return ComputedTensor(self._gather, self.dtype, self.shape, name)
+        return ComputedTensor(self._computed, self.dtype, self.shape, name)
 
     def numpy(self) -> np.ndarray:
         """The elements as an array: a read-only view of the file where possible."""
         return self.to_ir().numpy()
+
+    def _computed(self) -> np.ndarray:
+        """The elements where they are not those of the file."""
+        array = self._gather()
+        if self.conjugated:
+            array = np.conjugate(array)
+        return np.negative(array) if self.negated else array
 
     def _gather(self) -> np.ndarray:
         """Copy the elements from a storage in which they are strided or byte-swapped."""
@@ -389,6 +401,8 @@ class TorchGlobals:
             ("torch", "Size"): tuple,
             ("builtins", "complex"): complex,
             ("__builtin__", "complex"): complex,
+            # How Python writes bytes in protocol 2.
+            ("_codecs", "encode"): lambda text, _: text.encode("latin-1"),
         }
 
     def find_global(self, module: str, name: str) -> Any:
@@ -434,9 +448,10 @@ class TorchGlobals:
         metadata: Any = None,
     ) -> TensorData:
         """``_rebuild_tensor_v2``; the hooks are those of autograd and never saved."""
-        if metadata:
-            raise ReadError(f"{self._what} has a lazily conjugated or negated tensor; save it after `.resolve_conj()`.")
-        return self._view(storage, _STORAGES[storage.kind], offset, sizes, strides, bool(requires_grad))
+        tensor = self._view(storage, _STORAGES[storage.kind], offset, sizes, strides, bool(requires_grad))
+        if not metadata:
+            return tensor
+        return replace(tensor, conjugated=bool(metadata.get("conj")), negated=bool(metadata.get("neg")))
 
     def _parameter(self, data: TensorData, requires_grad: bool = True, hooks: Any = None) -> TensorData:
         """``_rebuild_parameter``: the flag of the tensor inside is not set."""

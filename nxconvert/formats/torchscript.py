@@ -266,7 +266,7 @@ class _File:
 
     @cached_property
     def _ranges(self) -> SourceRanges:
-        return SourceRanges(self._archive.source_ranges(self._path), f"{self._archive.path}: {self._path}.debug_pkl")
+        return SourceRanges(self._archive.source_ranges(self._path))
 
     @cached_property
     def _line_starts(self) -> list[int]:
@@ -278,8 +278,6 @@ class _File:
 
     def frames(self, node: ast.AST) -> tuple[Frame, ...]:
         """The user's stack for a node of this file."""
-        if not self._ranges:
-            return ()
         if isinstance(node, ast.Assign | ast.AnnAssign | ast.Expr | ast.Return) and node.value is not None:
             # Ranges start with the expressions: the target of an assignment still belongs to the line before.
             node = node.value

@@ -14,13 +14,13 @@ from bisect import bisect_right
 from dataclasses import dataclass
 from typing import Any
 
-from nxconvert.errors import ReadError
-
 __all__ = ["Frame", "SourceRanges"]
 
 _STRING_TABLE = "FORMAT_WITH_STRING_TABLE"
 # A function's source, or a stack: a line of the table may be named any number of times.
 _MAX_TEXT = 16 << 20
+# What indexing and unpacking values of another shape than expected raises.
+_MISFITS = (TypeError, IndexError, ValueError, AttributeError)
 _STACK_LINE = re.compile(r"(.+)\((\d+)\): (.+)")
 _TORCH_FILE = re.compile(r"[/\\](?:site|dist)-packages[/\\]torch[/\\]|[/\\]torch[/\\](?:nn|jit|_\w+|autograd|ao)[/\\]")
 
@@ -40,11 +40,13 @@ class Frame:
 
 
 class SourceRanges:
-    """The decoded ranges of one source file."""
+    """The decoded ranges of one source file.
 
-    def __init__(self, decoded: Any, what: str) -> None:
-        """`decoded` is the unpickled member, None if there is none; `what` names it in messages."""
-        self._what = what
+    Nothing but messages depends on them, so ranges of an unknown layout count as none.
+    """
+
+    def __init__(self, decoded: Any) -> None:
+        """`decoded` is the unpickled member, None if there is none."""
         self._strings: tuple[str, ...] | None = None
         entries = decoded or ()
         if isinstance(entries, tuple) and len(entries) == 3 and entries[0] == _STRING_TABLE:
@@ -52,19 +54,12 @@ class SourceRanges:
         try:
             self._offsets = [int(entry[0]) for entry in entries]
             self._ranges = [entry[1] for entry in entries]
-        except (TypeError, IndexError, ValueError) as error:
-            raise self._damaged() from error
-        self._cache: dict[tuple[int, int], tuple[Frame, ...]] = {}
-
-    def __bool__(self) -> bool:
-        return bool(self._offsets)
+        except _MISFITS:
+            self._offsets, self._ranges = [], []
+        self._cache: dict[tuple[int, Any], tuple[Frame, ...]] = {}
 
     def frames(self, offset: int) -> tuple[Frame, ...]:
-        """The user's stack for the code at `offset` (in bytes), innermost first; empty if none is recorded.
-
-        Raises:
-            ReadError: the ranges are damaged.
-        """
+        """The user's stack for the code at `offset` (in bytes), innermost first; empty if none is recorded."""
         index = bisect_right(self._offsets, offset) - 1
         if index < 0:
             return ()
@@ -72,19 +67,18 @@ class SourceRanges:
             source, start, _ = self._ranges[index]
             # Equal sources are one object, thanks to the pickle's memo.
             key = (id(source), start)
-            frames = self._cache.get(key)
-            if frames is None:
-                frames = self._cache[key] = self._decode(source, start)
-            return frames
-        except (TypeError, IndexError, ValueError, AttributeError) as error:
-            raise self._damaged() from error
+            if key not in self._cache:
+                self._cache[key] = self._decode(source, start)
+            return self._cache[key]
+        except _MISFITS:
+            return ()
 
     def _decode(self, source: tuple[Any, Any, int], start: int) -> tuple[Frame, ...]:
         lines, file, first = source
         if self._strings is not None:
             pieces = [self._strings[index] for index in lines]
             if sum(map(len, pieces)) > _MAX_TEXT:
-                raise ValueError("a piece of source of unreasonable length")
+                return ()
             lines, file = "".join(pieces), self._strings[file]
         if not file:
             return ()
@@ -92,6 +86,3 @@ class SourceRanges:
         if stack and all(stack):
             return tuple(Frame(match[1], int(match[2]), match[3]) for match in stack if match)
         return (Frame(file, first + lines.encode()[:start].count(b"\n")),)
-
-    def _damaged(self) -> ReadError:
-        return ReadError(f"{self._what} is damaged: its source ranges have an unknown layout.")
