@@ -256,7 +256,7 @@ class Builder:
         inputs = self._promote(op_type, operands)
         attributes = {name: value for name, value in attributes.items() if value is not None}
         simplify = rules.SIMPLIFY.get(op_type)
-        if simplify is not None:
+        if simplify is not None and _outputs is None:
             known = simplify(self, *inputs, **attributes)
             if known is not None:
                 return known

@@ -6,7 +6,8 @@ operator's schema, ``rule(op, *inputs, **attributes)``; inputs that are left out
 - :data:`INFER`: result types. A rule returns one :class:`~nxconvert.graph.builder.TensorType` an output, optional ones included. It
   raises :class:`~nxconvert.graph.builder.GraphTypeError` for operands that the operator certainly cannot take; a symbol that could
   fit is no error. The dtypes of the inputs have been checked against the schema before.
-- :data:`FOLD`: the numpy function of the operator (without ``op``), used where all inputs are small constants.
+- :data:`FOLD`: the numpy function of the operator (without ``op``), used where all inputs are small constants; None if it would not be
+  exact.
 - :data:`SIMPLIFY`: identities. A rule returns the value that the node would compute, or None where the node is needed.
 """
 
@@ -174,6 +175,9 @@ def fold(op_type: str, inputs: Sequence[Any], attributes: Mapping[str, Any], typ
     """The node's outputs if they are small constants, else None."""
     from nxconvert.graph.builder import FOLD_LIMIT
 
+    content = types[0].content
+    if content is not None and all(isinstance(i, int) for i in content):
+        return [np.array(content, types[0].dtype.numpy()).reshape([len(content)] if types[0].dims else [])]
     rule = FOLD.get(op_type)
     if rule is None or any(value is not None and value.array is None for value in inputs):
         return None
@@ -182,13 +186,17 @@ def fold(op_type: str, inputs: Sequence[Any], attributes: Mapping[str, Any], typ
             return None
     with np.errstate(all="ignore"):
         result = rule(*(None if value is None else value.array for value in inputs), **attributes)
+    if result is None:
+        return None
     arrays = list(result) if isinstance(result, (tuple, list)) else [result]
     return [np.asarray(array).astype(t.dtype.numpy(), copy=False) for array, t in zip(arrays, types, strict=False)]
 
 
 from nxconvert.graph.rules import (  # noqa: E402
     elementwise,  # noqa: F401
+    folding,  # noqa: F401
     generate,  # noqa: F401
+    identities,  # noqa: F401
     index,  # noqa: F401
     linear,  # noqa: F401
     norm,  # noqa: F401

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import onnx_ir as ir
 
 from nxconvert.graph.builder import Builder, GraphTypeError, TensorType, Value
@@ -139,13 +140,14 @@ def _top_k(op: Builder, x: Value, k: Value, /, *, axis: int = -1, largest: int =
 
 @infer_rule("NonZero")
 def _non_zero(op: Builder, x: Value, /) -> list[TensorType]:
-    return tensor(ir.DataType.INT64, [len(x.dims), op.fresh("nonzero")])
+    found = op.fresh("nonzero") if x.array is None else int(np.count_nonzero(x.array))
+    return tensor(ir.DataType.INT64, [len(x.dims), found])
 
 
 @infer_rule("Compress")
 def _compress(op: Builder, x: Value, condition: Value, /, *, axis: int | None = None) -> list[TensorType]:
     want_rank(condition, 1, "the condition")
-    kept = op.fresh("compress")
+    kept = op.fresh("compress") if condition.array is None else int(np.count_nonzero(condition.array))
     if axis is None:
         return tensor(x.etype, [kept])
     axis = normal_axis(axis, len(x.dims))
@@ -166,7 +168,7 @@ def _unique(op: Builder, x: Value, /, *, axis: int | None = None, sorted: int = 
 @infer_rule("OneHot")
 def _one_hot(op: Builder, indices: Value, depth: Value, values: Value, /, *, axis: int = -1) -> list[TensorType]:
     axis = normal_axis(axis, len(indices.dims) + 1)
-    known = integers(depth)
+    known = integers(depth) if depth.array is None else (int(depth.array.reshape(())),)
     size = known[0] if known else op.fresh("onehot")
     return tensor(values.etype, [*indices.dims[:axis], size, *indices.dims[axis:]])
 
