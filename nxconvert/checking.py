@@ -11,11 +11,11 @@ import ml_dtypes
 import numpy as np
 
 from nxconvert.conversion import OPTIONS_KEY
-from nxconvert.detection import source_frontend
+from nxconvert.detection import source_frontend, target_backend
 from nxconvert.errors import InputError, RunError, UsageError
 from nxconvert.execution import own_runtime
 from nxconvert.inputs import InputsLike, InputSpec, as_array
-from nxconvert.plugins import ReadOptions, Runner
+from nxconvert.plugins import STATE_OUT, ReadOptions, Runner
 from nxconvert.report import CheckReport, CheckRun, OutputDiff
 
 if TYPE_CHECKING:
@@ -89,6 +89,24 @@ def check(
     )
 
 
+def require_runtimes(
+    source: str | os.PathLike[str],
+    target: str | os.PathLike[str],
+    source_format: str | None = None,
+    target_format: str | None = None,
+) -> None:
+    """Finds out, before a conversion, whether its result could be checked here.
+
+    Raises:
+        RuntimeMissingError: a framework that would run one of the two is not installed.
+        ReadError, WriteError, UsageError: as `convert`.
+    """
+    source_path, frontend = source_frontend(source, source_format)
+    target_path, backend = target_backend(target, target_format)
+    own_runtime(frontend.name, source_path)
+    own_runtime(backend.name, target_path)
+
+
 class _Comparison:
     """Two loaded models, and what is known about both: the graph of one."""
 
@@ -99,7 +117,10 @@ class _Comparison:
         self._atol = atol
         self._model = model
         self._outputs = [value.name or "" for value in model.graph.outputs]
-        self._defaults = frozenset(value.name for value in model.graph.inputs if value.name in model.graph.initializers)
+        defaults = {value.name or "" for value in model.graph.inputs if value.name in model.graph.initializers}
+        #: Inputs that may be left out: the state of the model, which is an output too, and others that have a default.
+        self._state = frozenset(name for name in defaults if f"{name}{STATE_OUT}" in self._outputs)
+        self._optional = defaults - self._state
         # What was pinned in the conversion is no input of the target, and still an argument of the source.
         self._constants: Mapping[str, Any] = json.loads(model.metadata_props.get(OPTIONS_KEY, "{}")).get(
             "constants", {}
@@ -121,10 +142,9 @@ class _Comparison:
         return runs
 
     def _run(self, sampler: Sampler, sizes: Mapping[str, int], seed: int) -> CheckRun:
-        inputs = sampler.values(sizes, seed)
-        if seed % 2 == 0:
-            # State that has a default is left to it in every other run: that is the first call.
-            inputs = {name: array for name, array in inputs.items() if name not in self._defaults}
+        # State that has a default is left to it in every other run: that is the first call.
+        left_out = self._optional | self._state if seed % 2 == 0 else self._optional
+        inputs = {name: array for name, array in sampler.values(sizes, seed).items() if name not in left_out}
         try:
             expected = self.source({**inputs, **self._constants}, self._outputs)
         except RunError as error:

@@ -29,6 +29,8 @@ Stage: TypeAlias = Literal["reading", "lowering", "writing"]
 Progress: TypeAlias = "Callable[[Stage, float | None], None]"
 #: Which call of a stateful model is exported: any call, with state inputs and outputs, or the first call alone.
 State: TypeAlias = Literal["steady", "first"]
+#: The state `name` of a model that keeps state is an input of that name, and an output of that name with this suffix.
+STATE_OUT = "_out"
 
 
 def ignore_progress(_stage: Stage, _fraction: float | None) -> None:

@@ -20,11 +20,8 @@ import torch
 from torch.utils import _pytree as pytree
 
 from nxconvert.errors import ReadError, RunError
-from nxconvert.plugins import Runner
+from nxconvert.plugins import STATE_OUT, Runner
 from nxconvert.runtimes.arrays import is_wanted, reason
-
-#: The suffix of a state output's name.
-STATE_OUT = "_out"
 
 # NumPy has no such dtypes of its own, so arrays of them cross over as integers of the same width.
 _FOREIGN: Mapping[torch.dtype, tuple[Any, Any]] = {

@@ -1,0 +1,76 @@
+"""`nxconvert IN OUT`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from nxconvert.cli.options import json_option, source_options, traceback_option
+
+if TYPE_CHECKING:
+    from nxconvert.report import CheckReport, ConversionReport
+
+
+@click.command(short_help="Convert a model file (the default command).")
+@click.argument("source", metavar="IN", type=click.Path(path_type=Path))
+@click.argument("target", metavar="OUT", type=click.Path(path_type=Path))
+@click.option("--to", "target_format", metavar="FORMAT", help="The format of OUT, if its suffix does not say.")
+@source_options
+@click.option("--opset", type=int, help="The ONNX operator set to write.")
+@click.option(
+    "--external-data/--no-external-data",
+    default=None,
+    help="Put the weights in a file beside OUT, or not. By default only what does not fit inside (2 GB).",
+)
+@click.option("--check", "checked", is_flag=True, help="Run both files and compare their outputs.")
+@json_option
+@click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
+@click.option("-v", "--verbose", is_flag=True, help="Print inputs, outputs and the time of each stage, too.")
+@traceback_option
+def command(
+    source: Path, target: Path, *, checked: bool, as_json: bool, quiet: bool, verbose: bool, **options: Any
+) -> int:
+    """Convert the model file IN to OUT."""
+    from nxconvert.cli.terminal import ProgressBar, warn
+    from nxconvert.conversion import convert
+
+    if checked:
+        from nxconvert.checking import require_runtimes
+
+        require_runtimes(source, target, options["source_format"], options["target_format"])
+    with ProgressBar(quiet=quiet or as_json) as progress:
+        report = convert(source, target, progress=progress, **options)
+    if not quiet:
+        for warning in report.warnings:
+            warn(warning)
+    if not quiet and not as_json:
+        click.echo(_summary(report) if verbose else report.summary())
+    check = _check(report, options, show=not quiet and not as_json) if checked else None
+    if as_json:
+        result = {"ok": check is None or check.ok, **report.to_dict()}
+        click.echo(json.dumps(result | ({} if check is None else {"check": check.to_dict()}), indent=2))
+    if check is not None:
+        check.raise_for_mismatch()
+    return 0
+
+
+def _check(report: ConversionReport, options: dict[str, Any], *, show: bool) -> CheckReport:
+    """What the new file computes against what the old one does. A mismatch leaves the file where it is."""
+    from nxconvert.checking import check
+    from nxconvert.cli.check import show_check
+
+    result = check(report.source, report.target, inputs=options["inputs"])
+    if show:
+        show_check(result)
+    return result
+
+
+def _summary(report: ConversionReport) -> str:
+    lines = [report.summary()]
+    lines += [f"  input   {name}: {spec}" for name, spec in report.inputs.items()]
+    lines += [f"  output  {name}: {spec}" for name, spec in report.outputs.items()]
+    lines += [f"  {stage:10} {seconds:6.2f} s" for stage, seconds in report.seconds.items()]
+    return "\n".join(lines)
