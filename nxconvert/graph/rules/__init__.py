@@ -1,6 +1,6 @@
 """What the builder knows of each ONNX operator: the types of its results, its value on constants, its identities.
 
-Three registries, filled by the modules of this package, one a family of operators. A rule is a function whose signature is the
+Four registries, filled by the modules of this package, one a family of operators. A rule is a function whose signature is the
 operator's schema, ``rule(op, *inputs, **attributes)``; inputs that are left out are None, attributes have the schema's defaults.
 
 - :data:`INFER`: result types. A rule returns one :class:`~nxconvert.graph.builder.TensorType` an output, optional ones included. It
@@ -8,6 +8,7 @@ operator's schema, ``rule(op, *inputs, **attributes)``; inputs that are left out
   fit is no error. The dtypes of the inputs have been checked against the schema before.
 - :data:`FOLD`: the numpy function of the operator (without ``op``), used where all inputs are small constants; None if it would not be
   exact.
+- :data:`CONTENT`: the integers, as dims, that a scalar or vector holds when its inputs hold such.
 - :data:`SIMPLIFY`: identities. A rule returns the value that the node would compute, or None where the node is needed.
 """
 
@@ -26,14 +27,17 @@ from nxconvert.graph import IR_OPSET
 
 if TYPE_CHECKING:
     from nxconvert.graph.builder import Builder, TensorType, Value
+    from nxconvert.graph.dims import Int
 
 InferRule = Callable[..., "list[TensorType]"]
 SimplifyRule = Callable[..., "Value | None"]
 FoldRule = Callable[..., Any]
+ContentRule = Callable[..., "tuple[Int, ...] | None"]
 
 INFER: dict[str, InferRule] = {}
 FOLD: dict[str, FoldRule] = {}
 SIMPLIFY: dict[str, SimplifyRule] = {}
+CONTENT: dict[str, ContentRule] = {}
 
 # Operators with optional outputs, and how many they are given unless the caller asks for more (`_outputs=2`).
 USUAL_OUTPUTS = {
@@ -71,6 +75,16 @@ def fold_rule(*op_types: str) -> Callable[[FoldRule], FoldRule]:
 
     def register(rule: FoldRule) -> FoldRule:
         FOLD.update(dict.fromkeys(op_types, rule))
+        return rule
+
+    return register
+
+
+def content_rule(*op_types: str) -> Callable[[ContentRule], ContentRule]:
+    """Registers a function of the inputs and the integers that each of them holds (None where one is left out)."""
+
+    def register(rule: ContentRule) -> ContentRule:
+        CONTENT.update(dict.fromkeys(op_types, rule))
         return rule
 
     return register
@@ -161,8 +175,18 @@ def infer(op: Builder, op_type: str, inputs: list[Any], attributes: dict[str, An
     except GraphTypeError as error:
         operands = ", ".join("-" if value is None else describe(value) for value in inputs)
         raise GraphTypeError(f"{op_type}({operands}): {error}") from None
+    if op_type in CONTENT and any(value is not None and value.content is not None for value in inputs):
+        types = [_with_content(types[0], content.known_content(op_type, inputs, attributes))]
     wanted = outputs or USUAL_OUTPUTS.get(op_type)
     return types[:wanted] if wanted else types
+
+
+_INTEGERS = frozenset({ir.DataType.INT64, ir.DataType.INT32, ir.DataType.BOOL})
+
+
+def _with_content(type_: TensorType, known: tuple[Int, ...] | None) -> TensorType:
+    fits = known is not None and type_.dims in ((), (len(known),)) and type_.dtype in _INTEGERS
+    return type_._replace(content=known) if fits else type_
 
 
 def describe(value: Value) -> str:
@@ -175,9 +199,9 @@ def fold(op_type: str, inputs: Sequence[Any], attributes: Mapping[str, Any], typ
     """The node's outputs if they are small constants, else None."""
     from nxconvert.graph.builder import FOLD_LIMIT
 
-    content = types[0].content
-    if content is not None and all(isinstance(i, int) for i in content):
-        return [np.array(content, types[0].dtype.numpy()).reshape([len(content)] if types[0].dims else [])]
+    known = types[0].content
+    if known is not None and all(isinstance(i, int) for i in known):
+        return [np.array(known, types[0].dtype.numpy()).reshape([len(known)] if types[0].dims else [])]
     rule = FOLD.get(op_type)
     if rule is None or any(value is not None and value.array is None for value in inputs):
         return None
@@ -193,6 +217,7 @@ def fold(op_type: str, inputs: Sequence[Any], attributes: Mapping[str, Any], typ
 
 
 from nxconvert.graph.rules import (  # noqa: E402
+    content,
     elementwise,  # noqa: F401
     folding,  # noqa: F401
     generate,  # noqa: F401

@@ -128,18 +128,17 @@ def _identity(x: Array) -> Array:
     return x
 
 
-_EXACT_TARGETS = frozenset("biufc")
+# Eight bits and less saturate, which numpy does not know of.
+_NUMPY_TYPES = frozenset(map(np.dtype, "?bhilqBHILQefd"))
 
 
 @fold_rule("Cast")
 def _cast(x: Array, *, to: Any, saturate: int = 1) -> Array | None:
     dtype = ir.DataType(to).numpy()
-    if x.dtype.kind == "O" or dtype.kind == "O":
-        return None
     if dtype == ml_dtypes.bfloat16 or x.dtype == ml_dtypes.bfloat16:
         # Runtimes go through float32.
         x = x.astype(np.float32)
-    elif dtype.kind not in _EXACT_TARGETS or x.dtype.kind not in _EXACT_TARGETS:
+    if x.dtype not in _NUMPY_TYPES or (dtype not in _NUMPY_TYPES and dtype != ml_dtypes.bfloat16):
         return None
     if dtype.kind in "iu" and x.dtype.kind == "f":
         # What C++ makes of a number that does not fit differs between machines.

@@ -15,8 +15,9 @@ def _check_scale(x: Value, scale: Value, zero: Value | None, axis: int) -> None:
         raise GraphTypeError("the scale is neither one number nor one a channel")
     if len(scale.dims) == 1 and scale.dims[0] != 1:
         agree(scale.dims[0], x.dims[normal_axis(axis, len(x.dims))], "the scale does not fit the axis")
-    if zero is not None and len(zero.dims) != len(scale.dims):
-        raise GraphTypeError("scale and zero point differ in shape")
+    if zero is not None and len(zero.dims) <= 1:
+        # A vector of one stands for a scalar.
+        agree(zero.dims[0] if zero.dims else 1, scale.dims[0] if scale.dims else 1, "scale and zero point differ in size")
 
 
 @infer_rule("QuantizeLinear")

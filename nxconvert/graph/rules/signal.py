@@ -17,12 +17,13 @@ def _dft(
     which = normal_axis(-2 if chosen is None else chosen[0], len(x.dims))
     if which == len(x.dims) - 1:
         raise GraphTypeError("the last axis holds real and imaginary parts")
-    size = x.dims[which]
+    to_real = bool(onesided and inverse)
+    size = (x.dims[which] - 1) * 2 if to_real else x.dims[which]
     if length is not None:
         known = integers(length)
         size = known[0] if known else op.fresh("dft", low=1)
-    bins = floordiv(size, 2) + 1 if onesided else size
-    return tensor(x.etype, [*x.dims[:which], bins, *x.dims[which + 1 : -1], 2])
+    bins = floordiv(size, 2) + 1 if onesided and not inverse else size
+    return tensor(x.etype, [*x.dims[:which], bins, *x.dims[which + 1 : -1], 1 if to_real else 2])
 
 
 @infer_rule("STFT")

@@ -150,13 +150,18 @@ def _pooled(
     return (*x.dims[:2], *(_slides(size, window, auto_pad, ceil_mode) for size, window in zip(x.dims[2:], windows, strict=True)))
 
 
-@infer_rule("AveragePool", "LpPool", "MaxPool")
+@infer_rule("AveragePool", "LpPool")
 def _pool(
     op: Builder, x: Value, /, *, kernel_shape: Sequence[int], strides: Any = None, pads: Any = None, dilations: Any = None,
     auto_pad: str = "NOTSET", ceil_mode: int = 0, **_: Any,
 ) -> list[TensorType]:  # fmt: skip
-    dims = _pooled(x, kernel_shape, strides, pads, dilations, auto_pad, ceil_mode)
-    return [TensorType(x.etype, dims), TensorType(ir.DataType.INT64, dims)]
+    return tensor(x.etype, _pooled(x, kernel_shape, strides, pads, dilations, auto_pad, ceil_mode))
+
+
+@infer_rule("MaxPool")
+def _max_pool(op: Builder, x: Value, /, **attributes: Any) -> list[TensorType]:
+    (values,) = _pool(op, x, **attributes)
+    return [values, TensorType(ir.DataType.INT64, values.dims)]
 
 
 @infer_rule("GlobalAveragePool", "GlobalLpPool", "GlobalMaxPool")
