@@ -80,7 +80,7 @@ class SourceRanges:
             if sum(map(len, pieces)) > _MAX_TEXT:
                 return ()
             lines, file = "".join(pieces), self._strings[file]
-        if not file:
+        if not (isinstance(file, str) and file):
             return ()
         stack = [_STACK_LINE.fullmatch(line) for line in lines.split("\n") if line]
         if stack and all(stack):

@@ -8,6 +8,7 @@ memo in a dict, never recurses, and asks its two callbacks for everything that i
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Callable
 from typing import Any, Protocol
@@ -35,6 +36,7 @@ class Builder(Protocol):
 
 
 _MAX_INT_BYTES = 1024
+_RUN_OF_INTEGERS = re.compile(rb"(?:K.)+", re.DOTALL)
 
 
 def unpickle(
@@ -85,19 +87,25 @@ class _Machine:
     def run(self) -> Any:
         """Execute opcodes up to STOP.  The commonest are spelled out here, by falling frequency."""
         data, stack, marks, memo = self.data, self.stack, self.marks, self.memo
-        push, pop = stack.append, stack.pop
+        push, pop, run_of_integers = stack.append, stack.pop, _RUN_OF_INTEGERS.match
         pos = 0
         while True:
             op = data[pos]
             pos += 1
-            if op == 0x4B:  # BININT1
-                push(data[pos])
-                pos += 1
+            if op == 0x4B:  # BININT1; most come in long runs
+                if data[pos + 1] == 0x4B:
+                    end = run_of_integers(data, pos - 1).end()  # type: ignore[union-attr]
+                    stack += data[pos:end:2]
+                    pos = end
+                else:
+                    push(data[pos])
+                    pos += 1
             elif op == 0x68:  # BINGET
                 push(memo[data[pos]])
                 pos += 1
             elif op == 0x87:  # TUPLE3
-                stack[-3:] = [(stack[-3], stack[-2], stack[-1])]
+                third, second = pop(), pop()
+                stack[-1] = (stack[-1], second, third)
             elif op == 0x4D:  # BININT2
                 push(data[pos] | data[pos + 1] << 8)
                 pos += 2

@@ -47,13 +47,18 @@ def central_directory(file: MappedFile) -> tuple[int, int, int]:
     """
     tail_start = max(0, file.size - 0xFFFF - _END.size)
     tail = file.mmap[tail_start:]
-    found = tail.rfind(b"PK\5\6")
-    if found < 0 or found + _END.size > len(tail):
+    found = len(tail)
+    while (found := tail.rfind(b"PK\5\6", 0, found)) >= 0:
+        # The archive's comment, which comes after the record, may hold its signature too.
+        if found + _END.size <= len(tail):
+            _, _, _, _, count, size, start, comment = _END.unpack_from(tail, found)
+            if found + _END.size + comment == len(tail):
+                break
+    else:
         raise ReadError(
             f"{file.path} is a truncated zip archive: its central directory, which comes last, is missing. "
             "Copy or download the file again."
         )
-    _, _, _, _, count, size, start, _ = _END.unpack_from(tail, found)
     end = tail_start + found
     if start == _LIMIT32 or count == 0xFFFF or size == _LIMIT32:
         end, count, size, start = _zip64_directory(file, end)
