@@ -15,19 +15,26 @@ The kinds of arguments, as the annotations name them:
 ``str``      a string
 ===========  ========================================================================================================
 
+``Quantized``, ``Complex`` and ``Nested`` are the tensors that need several values (:mod:`~nxconvert.frontends.pytorch.compound`).
+
 Lists of results are lists, several results are a tuple, numbers are numbers. In-place and ``out=`` forms need no lowering: the reader
 derives them from the functional one. A tensor that is returned unchanged says that the result *is* the argument.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias, Union
 
+from nxconvert.frontends.pytorch.compound import ComplexValue, NestedValue, QuantizedValue, fallback
 from nxconvert.graph.builder import Builder, Value
 from nxconvert.graph.dims import Dim, Int
-from nxconvert.graph.optable import OpTable
+from nxconvert.graph.optable import Lowering, OpTable
 
-__all__ = ["Builder", "DType", "Dim", "Int", "Ints", "LoweringError", "Number", "Numbers", "Scalar", "Value", "Values", "aten"]
+__all__ = [
+    "Builder", "Complex", "DType", "Dim", "Int", "Ints", "LoweringError", "Nested", "Number", "Numbers", "Quantized", "Scalar", "Value",
+    "Values", "aten",
+]  # fmt: skip
 
 
 class LoweringError(Exception):
@@ -52,6 +59,9 @@ Numbers: TypeAlias = "list[Number]"
 Ints: TypeAlias = "list[Int]"
 Values: TypeAlias = "list[Value]"
 DType: TypeAlias = int
+Quantized: TypeAlias = QuantizedValue
+Complex: TypeAlias = ComplexValue
+Nested: TypeAlias = NestedValue
 
 
 def _is_int(x: Any) -> bool:
@@ -73,7 +83,28 @@ def _is_value(x: Any) -> bool:
 _ints = _is_list_of(_is_int)
 _values = _is_list_of(lambda x: x is None or _is_value(x))
 
-aten = OpTable(
+
+class AtenTable(OpTable):
+    """An operator table that also takes compound tensors, by the rules of their kind where an operator has none of its own."""
+
+    def find(self, operator: str, args: Sequence[Any], kwargs: Mapping[str, Any], overload: str | None = None) -> Lowering:
+        try:
+            return super().find(operator, args, kwargs, overload)
+        except LookupError:
+            rule = fallback(operator, args, kwargs)
+            if rule is None:
+                raise
+
+        def lower(op: Builder, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+            return self.find(operator, args, kwargs, overload).function(op, *args, **kwargs)
+
+        def by_rule(op: Builder, *args: Any, **kwargs: Any) -> Any:
+            return rule(op, lower, list(args), kwargs)
+
+        return Lowering(self, operator, by_rule)
+
+
+aten = AtenTable(
     "aten",
     {
         "Value": _is_value,
@@ -86,6 +117,9 @@ aten = OpTable(
         "DType": lambda x: isinstance(x, int) and not isinstance(x, bool),
         "bool": lambda x: isinstance(x, bool),
         "str": lambda x: isinstance(x, str),
+        "Quantized": lambda x: isinstance(x, QuantizedValue),
+        "Complex": lambda x: isinstance(x, ComplexValue),
+        "Nested": lambda x: isinstance(x, NestedValue),
     },
 )
 """The one table of ATen (and prims, torchvision, quantized) operators; names without the ``aten::`` prefix, others as ``ns::name``."""

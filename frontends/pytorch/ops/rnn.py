@@ -95,12 +95,13 @@ def _stacked(op: Builder, cell: _Cell, groups: Sequence[Sequence[Value]]) -> Val
         return _stacked_nodes(op, cell, groups)
     first = values[0]
     sources = [[value.const_value for value in group] for group in groups]
-    shape = (len(groups), sum(int(v.dims[0]) for v in groups[0]), *first.dims[1:])  # type: ignore[arg-type]
+    rows = sum(static_ints([v.dims[0] for v in groups[0]], "a weight's size"))
+    shape = (len(groups), rows, *static_ints(first.dims[1:], "a weight's size"))
 
     def compute() -> np.ndarray:
         return np.stack([np.concatenate([_reordered(t.numpy(), cell.order) for t in group]) for group in sources])  # type: ignore[union-attr]
 
-    tensor = ComputedTensor(compute, first.etype, shape)  # type: ignore[arg-type]
+    tensor = ComputedTensor(compute, first.etype, shape)
     return op.weight(tensor, f"{first.name}.{cell.suffix}", ("rnn", cell.suffix, *(value.name for value in values)))
 
 

@@ -2,25 +2,41 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import onnx_ir as ir
 
 from nxconvert.frontends.pytorch import ops  # noqa: F401  (fills the table)
+from nxconvert.frontends.pytorch.compound import Compound
 from nxconvert.frontends.pytorch.dtypes import CODES
 from nxconvert.frontends.pytorch.table import Scalar, aten
 from nxconvert.graph.builder import Builder, Value
 from nxconvert.graph.dims import Dim
 
 
-def lower(name: str, args: tuple[Any, ...], kwargs: dict[str, Any], *, free: bool) -> tuple[ir.Model, dict[str, np.ndarray], list[Any]]:
+Call = Callable[..., Any]
+"""Calls an operator by its name, in PyTorch or in the graph."""
+
+Lowered = tuple[ir.Model, dict[str, np.ndarray], list[Any]]
+
+
+def lower(name: str, args: tuple[Any, ...], kwargs: dict[str, Any], *, free: bool) -> Lowered:
     """The model of one call, its inputs, and its flattened results (graph values, or what was known while lowering)."""
+    return lower_program(lambda call, *args, **kwargs: call(name, *args, **kwargs), args, kwargs, free=free)
+
+
+def lower_program(program: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], *, free: bool) -> Lowered:
+    """The same for several calls, ``program(call, *args, **kwargs)``."""
     op = Builder()
     feeds: dict[str, np.ndarray] = {}
     args, kwargs = _to_graph(op, feeds, args, free), _to_graph(op, feeds, kwargs, free)
-    result = aten.find(name, args, kwargs).function(op, *args, **kwargs)
-    flat = _flatten(result)
+
+    def call(name: str, *args: Any, **kwargs: Any) -> Any:
+        return aten.find(name, args, kwargs).function(op, *args, **kwargs)
+
+    flat = _flatten(program(call, *args, **kwargs))
     values = [as_output(op, item) for item in flat]
     outputs = [v for v in values if isinstance(v, Value)]
     graph = op.graph(outputs, "main")
@@ -37,6 +53,8 @@ def lower(name: str, args: tuple[Any, ...], kwargs: dict[str, Any], *, free: boo
 def as_output(op: Builder, item: Any) -> Any:
     if isinstance(item, Scalar):
         return item.value
+    if isinstance(item, Compound):
+        return item.plain(op)
     return op.dim_value(item) if isinstance(item, Dim) else item
 
 
@@ -56,20 +74,28 @@ def check(name: str, *args: Any, rtol: float = 1e-4, atol: float = 1e-5, free: t
         free: whether to try with known dims, with free dims, or both.
         kwargs: arguments by name.
     """
-    import torch
+    check_program(lambda call, *a, **k: call(name, *a, **k), *args, rtol=rtol, atol=atol, free=free, **kwargs)
 
-    packet = getattr(torch.ops.aten, name) if "::" not in name else _packet(name)
-    expected = [_to_numpy(x) for x in _flatten(packet(*_clone(args), **_clone(kwargs)))]
+
+def check_program(
+    program: Callable[..., Any], *args: Any, rtol: float = 1e-4, atol: float = 1e-5, free: tuple[bool, ...] = (False, True), **kwargs: Any
+) -> None:
+    """The same for several calls: ``program(call, *args, **kwargs)`` says ``call("add", x, y)``."""
+
+    def call(name: str, *args: Any, **kwargs: Any) -> Any:
+        return _packet(name)(*args, **kwargs)
+
+    expected = [_to_numpy(x) for x in _flatten(program(call, *_clone(args), **_clone(kwargs)))]
     for is_free in free:
-        model, feeds, values = lower(name, args, kwargs, free=is_free)
+        model, feeds, values = lower_program(program, args, kwargs, free=is_free)
         compare(run(model, feeds), values, expected, rtol, atol)
 
 
 def _packet(name: str) -> Any:
     import torch
 
-    namespace, _, operator = name.partition("::")
-    return getattr(getattr(torch.ops, namespace), operator)
+    namespace, _, operator = name.rpartition("::")
+    return getattr(getattr(torch.ops, namespace or "aten"), operator)
 
 
 def run(model: ir.Model, feeds: dict[str, np.ndarray]) -> list[np.ndarray]:
@@ -148,5 +174,9 @@ def _to_numpy(x: Any) -> Any:
 
     if not isinstance(x, torch.Tensor):
         return np.asarray(x)
-    x = x.detach()
+    x = x.detach().resolve_conj().resolve_neg()
+    if x.is_quantized:
+        x = x.dequantize()
+    if x.is_complex():
+        x = torch.view_as_real(x)
     return x.float().numpy().astype(ml_dtypes.bfloat16) if x.dtype == torch.bfloat16 else x.contiguous().numpy()

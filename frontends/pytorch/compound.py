@@ -1,0 +1,240 @@
+"""Tensors that ONNX has no type for: quantized, complex and nested ones, as a few ordinary values that belong together.
+
+A compound stands where a tensor stands: readers keep it in a variable, pass it to ``aten.find`` and get it back from
+lowerings. Lowerings that know about compounds say so with the words ``Quantized``, ``Complex`` and ``Nested`` in their
+annotations. All others work through :func:`fallback`: each kind of compound says of an operator how it works on what
+the compound is made of. What leaves the model is made one ordinary value by :meth:`Compound.plain`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, ClassVar
+
+import onnx_ir as ir
+from nxconvert.frontends.pytorch.dtypes import DataType
+
+from nxconvert.graph.builder import Builder, Value
+from nxconvert.graph.dims import Int
+
+Lower = Callable[..., Any]
+"""A call of an operator's ordinary lowering: ``lower(op, args, kwargs)``."""
+
+Rule = Callable[["Builder", "Lower", "list[Any]", "dict[str, Any]"], Any]
+"""How an operator works on compounds, in terms of its ordinary lowering."""
+
+
+class Compound:
+    """A tensor made of several values.
+
+    The attributes are what readers and lowerings ask of any tensor.
+
+    Attributes:
+        rules: for each operator without a lowering of its own how it works on compounds of this kind.
+        dtype_code: PyTorch's number for the dtype.
+    """
+
+    __slots__ = ()
+
+    rules: ClassVar[dict[str, Rule]]
+    is_complex = is_nested = is_quantized = is_sequence = False
+    array = content = const_value = None
+    dtype_code: int
+
+    @property
+    def dims(self) -> tuple[Int, ...]:
+        return self._like().dims
+
+    @property
+    def rank(self) -> int:
+        return len(self.dims)
+
+    @property
+    def etype(self) -> ir.DataType:
+        return self._like().etype
+
+    def _like(self) -> Value:
+        """A value with the dims of this tensor, and the dtype that it has as an ordinary one."""
+        raise AttributeError(type(self).__name__)
+
+    def plain(self, op: Builder) -> Value:
+        """The tensor as one ordinary value."""
+        return self._like()
+
+
+class NestedValue(Compound):
+    """A batch of sequences of different lengths, as the fast path of ``torch.nn.TransformerEncoder`` makes it.
+
+    Attributes:
+        padded: [batch, time, features].
+        keep: bool[batch, time], the positions that exist.
+        filled: bool[batch, time], the positions that get the padding value when the sequences are padded.
+    """
+
+    __slots__ = ("filled", "keep", "padded")
+
+    rules: ClassVar[dict[str, Rule]] = {}
+    is_nested = True
+
+    def __init__(self, padded: Value, keep: Value, filled: Value) -> None:
+        self.padded = padded
+        self.keep = keep
+        self.filled = filled
+
+    def _like(self) -> Value:
+        return self.padded
+
+
+class ComplexValue(Compound):
+    """Complex numbers.
+
+    Attributes:
+        real: the real parts.
+        imag: the imaginary parts, of the same dims.
+    """
+
+    __slots__ = ("imag", "real")
+
+    rules: ClassVar[dict[str, Rule]] = {}
+    is_complex = True
+
+    def __init__(self, real: Value, imag: Value) -> None:
+        self.real = real
+        self.imag = imag
+
+    def _like(self) -> Value:
+        return self.real
+
+    @property
+    def dtype_code(self) -> int:  # type: ignore[override]
+        """complex32, complex64 or complex128."""
+        return {DataType.FLOAT16: 8, DataType.FLOAT: 9}.get(self.real.etype, 10)
+
+    def plain(self, op: Builder) -> Value:
+        """The pairs of real and imaginary part along a new last axis, as ``torch.view_as_real`` has them."""
+        return op.Concat(op.Unsqueeze(self.real, [-1]), op.Unsqueeze(self.imag, [-1]), axis=-1)
+
+
+class QuantizedValue(Compound):
+    """A quantized tensor: integers, or the numbers that they stand for, and the scale and zero point that connect them.
+
+    Whichever of the two is not there is computed when it is asked for, and remembered as long as it is in scope.
+
+    Attributes:
+        scale: float32, rank 0, or rank 1 for one number a channel.
+        zero_point: int8 or uint8 (int32 for ``qint32``) of the same dims.
+        axis: the channels' axis, or None for one scale.
+    """
+
+    __slots__ = ("_integers", "_reals", "axis", "scale", "zero_point")
+
+    rules: ClassVar[dict[str, Rule]] = {}
+    is_quantized = True
+
+    def __init__(
+        self,
+        scale: Value,
+        zero_point: Value,
+        axis: int | None = None,
+        *,
+        integers: tuple[Builder, Value] | None = None,
+        reals: tuple[Builder, Value] | None = None,
+    ) -> None:
+        """One of ``integers`` and ``reals`` must be given, with the builder that sees it."""
+        self.scale = scale
+        self.zero_point = zero_point
+        self.axis = axis
+        self._integers = integers
+        self._reals = reals
+
+    def _like(self) -> Value:
+        known = self._integers or self._reals
+        assert known is not None
+        return known[1]
+
+    @property
+    def etype(self) -> ir.DataType:
+        return DataType.FLOAT
+
+    @property
+    def dtype_code(self) -> int:  # type: ignore[override]
+        """qint8, quint8 or qint32."""
+        return {DataType.INT8: 12, DataType.UINT8: 13}.get(self.zero_point.etype, 14)
+
+    def reals(self, op: Builder) -> Value:
+        """The numbers it stands for, float32."""
+        if self._reals is None or not _sees(op, self._reals[0]):
+            assert self._integers is not None
+            self._reals = op, op.DequantizeLinear(self._integers[1], self.scale, self.zero_point, axis=self.axis)
+        return self._reals[1]
+
+    def integers(self, op: Builder) -> Value:
+        """What is stored, in the dtype of the zero point."""
+        if self._integers is None or not _sees(op, self._integers[0]):
+            assert self._reals is not None
+            self._integers = op, quantize(op, self._reals[1], self.scale, self.zero_point, self.axis)
+        return self._integers[1]
+
+    def plain(self, op: Builder) -> Value:
+        return self.reals(op)
+
+    def same_quantization(self, op: Builder, reals: Value) -> QuantizedValue:
+        """A tensor of other ``reals``, multiples of the scale, with this one's scale and zero point."""
+        return QuantizedValue(self.scale, self.zero_point, self.axis, reals=(op, reals))
+
+
+def quantize(op: Builder, x: Value, scale: Value, zero_point: Value, axis: int | None = None) -> Value:
+    """The integers nearest to ``x / scale + zero_point``, within the range of the zero point's dtype."""
+    if zero_point.etype != DataType.INT32:
+        return op.QuantizeLinear(x, scale, zero_point, axis=axis)
+    if axis is not None:
+        shape = [-1 if i == axis else 1 for i in range(x.rank)]
+        scale, zero_point = op.Reshape(scale, shape), op.Reshape(zero_point, shape)
+    # QuantizeLinear has no int32. Beyond 24 bits float32 is not exact, double is.
+    shifted = op.Add(op.Round(op.Div(x, scale)), op.Cast(zero_point, to=DataType.FLOAT))
+    limited = op.Clip(op.Cast(shifted, to=DataType.DOUBLE), float(-(2**31)), float(2**31 - 1))
+    return op.Cast(limited, to=DataType.INT32)
+
+
+def _sees(op: Builder, owner: Builder) -> bool:
+    builder: Builder | None = op
+    while builder is not None and builder is not owner:
+        builder = builder.parent
+    return builder is owner
+
+
+# ---- operators that know nothing of compounds ------------------------------------------------------------------------
+
+
+def leaves(values: Iterable[Any]) -> Iterable[Any]:
+    """The items of arguments, and of lists among them."""
+    for value in values:
+        if isinstance(value, (list, tuple)):
+            yield from leaves(value)
+        else:
+            yield value
+
+
+def mapped(value: Any, function: Callable[[Any], Any]) -> Any:
+    """``value`` with ``function`` applied to every item of it, in lists, tuples and dicts."""
+    if isinstance(value, (list, tuple)):
+        return type(value)(mapped(item, function) for item in value)
+    if isinstance(value, dict):
+        return {key: mapped(item, function) for key, item in value.items()}
+    return function(value)
+
+
+def fallback(operator: str, args: Iterable[Any], kwargs: Mapping[str, Any]) -> Rule | None:
+    """How an operator without a lowering for compounds works on these arguments; None if no compound is among them.
+
+    Raises:
+        LookupError: if there is a compound that the operator does not work on.
+    """
+    for value in leaves([*args, *kwargs.values()]):
+        if isinstance(value, Compound):
+            rules = type(value).rules
+            rule = rules.get(operator) or rules.get("*")
+            if rule is None:
+                raise LookupError(f"does not take a {type(value).__name__.removesuffix('Value').lower()} tensor")
+            return rule
+    return None
