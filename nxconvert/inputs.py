@@ -158,18 +158,6 @@ class InputSpec:
 
         return None if self.dtype is None else ir.DataType[DTYPES[self.dtype]]
 
-    def accepts(self, array: np.ndarray) -> bool:
-        """Whether `array` has this dtype, this rank and the fixed sizes, and equal sizes where names are equal."""
-        if self.dtype is not None and InputSpec.like(array).dtype != self.dtype:
-            return False
-        if array.ndim != len(self.dims):
-            return False
-        sizes: dict[str, int] = {}
-        return all(
-            size == (dim if isinstance(dim, int) else sizes.setdefault(dim, size))
-            for dim, size in zip(self.dims, array.shape, strict=True)
-        )
-
     def __str__(self) -> str:
         return f"{self.dtype or ''}[{','.join(map(str, self.dims))}]"
 

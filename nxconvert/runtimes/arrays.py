@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
+if TYPE_CHECKING:
+    import numpy as np
 
 
 def is_wanted(name: str, wanted: Sequence[str] | None) -> bool:
@@ -15,6 +16,8 @@ def is_wanted(name: str, wanted: Sequence[str] | None) -> bool:
 
 def named(names: Iterable[str], values: Iterable[Any]) -> dict[str, np.ndarray]:
     """Arrays by output name. A sequence becomes one array an element, ``name.0``, ``name.1``; nothing stays nothing."""
+    import numpy as np
+
     results: dict[str, np.ndarray] = {}
     for name, value in zip(names, values, strict=True):
         if isinstance(value, list | tuple):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile, ZipFile
@@ -19,7 +20,7 @@ import numpy as np
 import torch
 from torch.utils import _pytree as pytree
 
-from nxconvert.errors import ReadError, RunError
+from nxconvert.errors import NxConvertError, ReadError, RunError
 from nxconvert.plugins import STATE_OUT, Runner
 from nxconvert.runtimes.arrays import is_wanted, reason
 
@@ -45,6 +46,8 @@ def load_archive(path: Path) -> Runner:
     """
     try:
         return ExportRunner(path) if _is_export(path) else ScriptRunner(path)
+    except NxConvertError:
+        raise
     except Exception as error:
         raise ReadError(f"{path} cannot be loaded by PyTorch: {reason(error)}") from error
 
@@ -67,8 +70,7 @@ class ScriptRunner:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._load = lambda: torch.jit.load(str(path), map_location="cpu").eval()
-        self._module: Any = self._load()
+        self._module = self._load()
         self._arguments = list(self._module.forward.schema.arguments)[1:]
         self._has_effects = _EFFECT.search(str(self._module.inlined_graph)) is not None
         self.inputs = tuple(argument.name for argument in self._arguments)
@@ -96,6 +98,10 @@ class ScriptRunner:
             if name not in kept and attribute != name and _has_attribute(module, attribute):
                 kept.update(_flatten(name, _attribute(module, attribute)))
         return kept
+
+    def _load(self) -> Any:
+        with _quiet():
+            return torch.jit.load(str(self._path), map_location="cpu").eval()
 
     def _call(self, module: Any, arguments: list[Any]) -> Any:
         # Unoptimised, so that it is the archive that runs and not what the fuser makes of it.
@@ -139,17 +145,23 @@ class ExportRunner:
         if self._module is None or self._program.graph_signature.buffers_to_mutate:
             if self._module is not None:
                 self._program = torch.export.load(self._path)
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
+            with _quiet():
                 self._module = self._program.module()
         return self._module
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without PyTorch's warnings, which are about its own future and not about the model."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
 
 def _run(path: Path, module: Callable[..., Any], positional: Sequence[Any], keyword: Mapping[str, Any]) -> Any:
     torch.manual_seed(0)
     try:
-        with torch.no_grad(), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with torch.no_grad(), _quiet():
             return module(*positional, **keyword)
     except Exception as error:
         raise RunError(f"{path} cannot be run by PyTorch on these inputs: {reason(error)}") from error
@@ -233,7 +245,10 @@ def _tensor(array: np.ndarray | np.generic) -> torch.Tensor:
     copy = np.array(array)
     dtype = _TORCH_DTYPES.get(copy.dtype)
     if dtype is None:
-        return torch.from_numpy(copy)
+        try:
+            return torch.from_numpy(copy)
+        except TypeError as error:
+            raise RunError(f"PyTorch has no tensors of dtype {copy.dtype}.") from error
     return torch.from_numpy(copy.view(_FOREIGN[dtype][1])).view(dtype)
 
 
