@@ -11,6 +11,7 @@ thrown away without leaving a trace in the uses of the parent's values.
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -51,32 +52,25 @@ class Value(ir.Value):
     """A value of the graph, with dims that arithmetic understands.
 
     Attributes:
+        etype: the element type, which a value of the builder always has.
         dims: the size of each axis; None only for a sequence.
+        is_sequence: whether it is a sequence of tensors.
         array: its content if it is a small constant, else None.
         content: the integers that a scalar or vector computes, where they are known as dims, else None.
     """
 
-    __slots__ = ("array", "content", "dims")
+    __slots__ = ("array", "content", "dims", "etype", "is_sequence")
 
     def __init__(self, name: str, type_: TensorType, array: np.ndarray | None = None) -> None:
-        tensor = ir.TensorType(type_.dtype)
-        super().__init__(name=name, type=ir.SequenceType(tensor) if type_.sequence else tensor)
-        self.dims: tuple[Int, ...] = type_.dims  # type: ignore[assignment]
+        self.etype, dims, self.is_sequence, self.content = type_
+        tensor = ir.TensorType(self.etype)
+        super().__init__(name=name, type=ir.SequenceType(tensor) if self.is_sequence else tensor)
+        self.dims: tuple[Int, ...] = dims  # type: ignore[assignment]
         self.array = array
-        self.content = type_.content
 
     @property
     def rank(self) -> int:
         return len(self.dims)
-
-    @property
-    def is_sequence(self) -> bool:
-        return isinstance(self.type, ir.SequenceType)
-
-    @property
-    def etype(self) -> ir.DataType:
-        """The element type, which a value of the builder always has."""
-        return self.type.dtype  # type: ignore[union-attr, return-value]
 
 
 class _Formal(NamedTuple):
@@ -108,7 +102,9 @@ class _Schema:
 
 _schema = functools.lru_cache(maxsize=None)(_Schema)
 
+_NEVER_FOLDED = frozenset({ir.DataType.COMPLEX64, ir.DataType.COMPLEX128, ir.DataType.STRING})
 _INDEX_TYPES = frozenset({"tensor(int64)", "tensor(int32)"})
+_ONLY_TYPES = {"tensor(bool)": ir.DataType.BOOL, "tensor(float)": ir.DataType.FLOAT}
 _NUMPY_DEFAULTS = {bool: ir.DataType.BOOL, int: ir.DataType.INT64, float: ir.DataType.FLOAT}
 
 
@@ -116,9 +112,7 @@ def _formal(type_str: str, allowed: Mapping[str, Sequence[str]]) -> _Formal:
     types = set(allowed.get(type_str, [type_str]))
     if types <= _INDEX_TYPES:
         return _Formal(type_str, ir.DataType.INT64)
-    if types == {"tensor(bool)"}:
-        return _Formal(type_str, ir.DataType.BOOL)
-    return _Formal(type_str, None)
+    return _Formal(type_str, _ONLY_TYPES.get(next(iter(types))) if len(types) == 1 else None)
 
 
 class _Shared:
@@ -128,16 +122,16 @@ class _Shared:
         self.constants: dict[tuple[ir.DataType, tuple[int, ...], bytes], Value] = {}
         self.weights: dict[object, Value] = {}
         self.names: dict[str, int] = {}
+        self.kept: dict[str, int] = {}
         self.scope = ""
         self.source = ""
 
-    def unique(self, name: str) -> str:
-        count = self.names.get(name, 0)
-        self.names[name] = count + 1
-        if not count:
-            return name
+    def unique(self, name: str, *, kept: bool = False) -> str:
+        """A name that nothing else has; one that is ``kept`` survives when trials are discarded."""
+        count = max(self.names.get(name, 0), self.kept.get(name, 0))
+        (self.kept if kept else self.names)[name] = count + 1
         # The counted name may itself be taken by a name that the source gave.
-        return self.unique(f"{name}_{count}")
+        return self.unique(f"{name}_{count}", kept=kept) if count else name
 
 
 class Builder:
@@ -206,7 +200,7 @@ class Builder:
         key = (dtype, array.shape, array.tobytes())
         value = self._shared.constants.get(key)
         if value is None:
-            value = Value(self._shared.unique("const"), TensorType(dtype, array.shape), array if array.size <= FOLD_LIMIT else None)
+            value = Value(self._shared.unique("const", kept=True), TensorType(dtype, array.shape), array if array.size <= FOLD_LIMIT else None)
             value.const_value = ir.Tensor(array, dtype=dtype, name=value.name)
             self._shared.constants[key] = value
         return value
@@ -223,11 +217,22 @@ class Builder:
         if known is not None:
             return known
         shape = tuple(int(d) for d in tensor.shape)  # type: ignore[arg-type]
-        value = Value(self._shared.unique(name), TensorType(tensor.dtype, shape))
+        # Indices, masks and single numbers are worth knowing while the graph is built; weights are not looked at.
+        size = math.prod(shape)
+        small = size <= 1 or (size <= FOLD_LIMIT and not tensor.dtype.is_floating_point())
+        array = tensor.numpy() if small and tensor.dtype not in _NEVER_FOLDED else None
+        value = Value(self._shared.unique(name, kept=True), TensorType(tensor.dtype, shape), array)
         value.const_value = tensor
         tensor.name = value.name
         self._shared.weights[key if key is not None else object()] = value
         return value
+
+    def forget(self, value: Value) -> None:
+        """Makes the name of a weight that turns out to be no constant free again."""
+        for key, known in list(self._shared.weights.items()):
+            if known is value:
+                del self._shared.weights[key]
+                self._shared.kept.pop(value.name or "", None)
 
     def initializers(self) -> list[Value]:
         """Every constant and weight of the model, used or not."""
@@ -280,7 +285,7 @@ class Builder:
         shared = self._shared
         name = shared.unique(f"{shared.scope}/{op_type}" if shared.scope else op_type)
         outputs = tuple(
-            Value(shared.unique(names[i] if names else name if i == 0 else f"{name}:{i}"), t) for i, t in enumerate(types)
+            Value(shared.unique(names[i]) if names else name if i == 0 else shared.unique(f"{name}:{i}"), t) for i, t in enumerate(types)
         )
         kept = list(inputs)
         while kept and kept[-1] is None:
@@ -332,7 +337,7 @@ class Builder:
 
     def fresh(self, hint: str, low: int | None = 0, high: int | None = None) -> Dim:
         """A new symbol, for a size that depends on data; its first value stamped with it becomes its source."""
-        return Dim.symbol(self._shared.unique(hint), low, high)
+        return Dim.symbol(self._shared.unique(hint, kept=True), low, high)
 
     def broadcast_symbol(self, a: Int, b: Int) -> Int:
         """The size that broadcasting ``a`` and ``b`` gives, when either may be 1: one symbol for a pair and a scope."""
@@ -508,9 +513,9 @@ class Builder:
             others = [bounds(d)[0] for i, d in enumerate(target) if i != inferred]
             if all(low is not None and low > 0 for low in others):
                 shape[inferred] = -1
-            elif any(copied):
-                shape = list(target)
-                return self.node("Reshape", [x, self.dims_tensor(shape)], {"allowzero": 1}, [result])[0]
+            else:
+                # A size that turns out to be 0 means 0, not a copy.
+                return self.node("Reshape", [x, self.dims_tensor(target)], {"allowzero": 1}, [result])[0]
         return self.node("Reshape", [x, self.dims_tensor(shape)], {}, [result])[0]
 
     def expand(self, x: Value, dims: Sequence[Int]) -> Value:
@@ -531,17 +536,39 @@ class Builder:
         """A builder for a subgraph of a node that this builder will emit."""
         return Builder(self)
 
+    def sees(self, other: Builder) -> bool:
+        """Whether the values of ``other`` can be used here: it is this builder or one around it."""
+        builder: Builder | None = self
+        while builder is not None and builder is not other:
+            builder = builder.parent
+        return builder is not None
+
+    def absorb(self, child: Builder) -> None:
+        """Takes over what a child without inputs has emitted, as if this builder had emitted it."""
+        self.nodes.extend(child.nodes)
+        self._dim_sources = {**child._dim_sources, **self._dim_sources}
+        self._dim_scalars.update(child._dim_scalars)
+        self._dim_vectors.update(child._dim_vectors)
+
     def snapshot(self) -> dict[str, int]:
-        """The state of the names, to give to :meth:`discard`."""
+        """The state of the names, to give to :meth:`discard_names`."""
         return dict(self._shared.names)
 
-    def discard(self, names: dict[str, int] | None = None) -> None:
+    def discard(self) -> None:
         """Throws away what this builder emitted, so that no value keeps a use by a node that will never exist."""
         for node in reversed(self.nodes):
             detach(node)
         self.nodes.clear()
-        if names is not None:
-            self._shared.names = names
+        # Sizes may no longer be read from what is gone.
+        for known in (self._dim_sources, self._dim_scalars, self._dim_vectors, self._broadcasts):
+            known.clear()
+        for value in self.inputs:
+            if not value.is_sequence:
+                self._learn_dims(value)
+
+    def discard_names(self, names: dict[str, int]) -> None:
+        """Makes the names of nodes and values that were given since :meth:`snapshot` free again."""
+        self._shared.names = dict(names)
 
     def graph(self, outputs: Sequence[Value], name: str) -> ir.Graph:
         """The graph of what was emitted; an output that is an input, a constant, an outer value or given twice gets an ``Identity``."""
@@ -577,13 +604,22 @@ def _size(dims: Iterable[Int]) -> int:
 
 
 def _as_array(data: Any, dtype: ir.DataType | None) -> np.ndarray:
-    if dtype is None and not isinstance(data, (np.ndarray, np.generic)):
-        first = data
-        while isinstance(first, (list, tuple)):
-            first = first[0] if first else 0
-        dtype = _NUMPY_DEFAULTS[type(first)]
+    if not isinstance(data, (np.ndarray, np.generic)):
+        natural = _natural_dtype(data)
+        if dtype is None:
+            dtype = natural
+        elif natural == ir.DataType.FLOAT and dtype.is_integer():
+            raise GraphTypeError(f"{data} is to be a constant of dtype {dtype.name}")
     # np.require keeps rank 0, which np.ascontiguousarray does not.
     return np.require(np.asarray(data, dtype.numpy() if dtype else None), requirements="C")
+
+
+def _natural_dtype(data: Any) -> ir.DataType:
+    """The dtype of a Python number or a (nested) list of numbers: of several kinds of numbers the widest."""
+    if isinstance(data, (list, tuple)):
+        found = {_natural_dtype(item) for item in data}
+        return next((d for d in (ir.DataType.FLOAT, ir.DataType.INT64, ir.DataType.BOOL) if d in found), ir.DataType.INT64)
+    return _NUMPY_DEFAULTS[type(data)]
 
 
 def _attribute(name: str, value: Any, kind: ir.AttributeType) -> ir.Attr:

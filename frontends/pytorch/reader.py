@@ -1,0 +1,39 @@
+"""Reads a PyTorch file of any kind: tells the kinds apart and says what to do about those that hold no program."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import onnx_ir as ir
+
+from nxconvert.errors import ReadError
+from nxconvert.formats.torch_archive import Kind, TorchArchive, open_archive
+from nxconvert.frontends.pytorch.script.model import read_script
+from nxconvert.plugins import ReadOptions
+
+_WITHOUT_PROGRAM = (Kind.SAVED, Kind.SAVED_LEGACY)
+
+
+def read(path: Path, options: ReadOptions) -> ir.Model:
+    """The model in a file of PyTorch's, lowered to the shared graph.
+
+    Raises:
+        ReadError: the file is damaged, hostile, or holds no program.
+        UnsupportedError: the program uses operators that have no lowering; all of them are listed.
+    """
+    options.progress("reading", None)
+    with open_archive(path) as archive:
+        if archive.kind() is Kind.TORCHSCRIPT:
+            return read_script(archive, options)
+        if archive.kind() in _WITHOUT_PROGRAM:
+            raise ReadError(_without_program(path, archive))
+        raise ReadError(f"{path} is {archive.kind().value}, which this version does not read.")
+
+
+def _without_program(path: Path, archive: TorchArchive) -> str:
+    foreign = archive.foreign_classes
+    what = f"a pickled module that needs its Python code ({foreign[0]})" if foreign else "weights only (a state dict)"
+    return (
+        f"{path} holds {what}: what the model computes is not in the file. Where its code is, save the model with "
+        "torch.jit.save(torch.jit.trace(model, example), ...) or torch.jit.save(torch.jit.script(model), ...), and convert that file."
+    )

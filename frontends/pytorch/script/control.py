@@ -1,0 +1,538 @@
+"""Control flow that depends on data: ``If`` and ``Loop``.
+
+Both run a block in a builder of its own under the journal, so that what the block assigned and what it changed in place are known at its
+end. A branch's variables are joined pairwise; a loop's are joined round by round until their specs no longer change, and the trial that
+confirms them is the body. What a block emitted in vain is discarded.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from nxconvert.frontends.pytorch.dtypes import DataType
+from nxconvert.frontends.pytorch.ops.common import as_tensor
+from nxconvert.frontends.pytorch.script import abstract, containers
+from nxconvert.frontends.pytorch.script.abstract import Content, NumberSpec, Same, Spec
+from nxconvert.frontends.pytorch.script.values import (
+    Box, Cell, Collected, DictCell, EitherOf, ListCell, Maybe, Named, Stacked, ViewOf,
+)  # fmt: skip
+from nxconvert.frontends.pytorch.table import LoweringError, Scalar
+from nxconvert.graph.builder import Builder, TensorType, Value
+from nxconvert.graph.dims import Dim, Int
+
+if TYPE_CHECKING:
+    from nxconvert.frontends.pytorch.script.interpreter import Frame, Interpreter
+
+UNROLL_ROUNDS = 16
+"""A loop of at most so many rounds, known beforehand, is unrolled."""
+UNROLL_NODES = 400
+"""A longer one is unrolled while it emits fewer nodes than this in all: loops that only compute numbers."""
+STATIC_ROUNDS = 10_000
+MAX_TRIALS = 12
+
+Key = tuple[Any, "str | None"]
+"""What a block can change: (name, None) of a variable, or (cell, slot)."""
+
+
+@dataclass
+class Outcome:
+    """How a block ended.
+
+    Attributes:
+        op: the builder that holds what it emitted.
+        frame: its variables.
+        changed: the cells from outside that it changed, with their new content.
+        born: cells that are younger than this were made in the block.
+    """
+
+    op: Builder
+    frame: Frame
+    changed: dict[tuple[Cell, str | None], Any]
+    born: int
+
+
+def run_block(ip: Interpreter, frame: Frame, action: Callable[[Frame], None]) -> Outcome:
+    """Runs ``action`` in a child builder and under the journal; the cells outside are as before when it returns."""
+    op, block = ip.op.child(), ip.journal.open()
+    local = type(frame)(frame.path, dict(frame.variables))
+    done = False
+    try:
+        with ip.building(op):
+            action(local)
+            for value in local.variables.values():
+                settle(ip, value)
+        done = True
+    finally:
+        changed = ip.journal.close(block)
+        if not done:
+            op.discard()
+    return Outcome(op, local, changed, block.born)
+
+
+def settle(ip: Interpreter, value: Any) -> None:
+    """Reads again every view that ``value`` holds, so that its content is that at the end of the block."""
+    if isinstance(value, Box):
+        if value.source is not None:
+            ip.content(value)
+    elif isinstance(value, (tuple, Named)):
+        for item in value:
+            settle(ip, item)
+    elif isinstance(value, ListCell) and isinstance(value.content, tuple):
+        for item in value.content:
+            settle(ip, item)
+    elif isinstance(value, DictCell):
+        for item in value.content.values():
+            settle(ip, item)
+    elif isinstance(value, Maybe):
+        settle(ip, value.content)
+
+
+@contextmanager
+def at_end_of(ip: Interpreter, outcome: Outcome) -> Iterator[None]:
+    """Emits into the block once more, with the cells outside as the block left them."""
+    before = {key: key[0].read(key[1]) for key in outcome.changed}
+    for (cell, slot), content in outcome.changed.items():
+        cell.store(slot, content)
+    try:
+        with ip.building(outcome.op):
+            yield
+    finally:
+        for (cell, slot), content in before.items():
+            cell.store(slot, content)
+
+
+def assigned_names(body: list[ast.stmt]) -> list[str]:
+    """The variables that statements assign, in order, those of nested blocks included."""
+    names: dict[str, None] = {}
+    for statement in body:
+        for node in ast.walk(statement):
+            if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+                names[node.id] = None
+    return list(names)
+
+
+def joinable(key: Key, content: Any) -> Any:
+    """The content of a cell, or a variable's value, as a value to join."""
+    return Content(content, key[0].elem) if isinstance(key[0], ListCell) else content
+
+
+def content_for(cell: Cell, value: Any) -> Any:
+    """A joined value as the content of ``cell``."""
+    if isinstance(value, (Box, ListCell)) and isinstance(cell, (Box, ListCell)):
+        return value.content
+    return value
+
+
+# ---- if ------------------------------------------------------------------------------------------------------------------------------------
+
+
+def traced_if(ip: Interpreter, condition: Value, node: ast.If, frame: Frame) -> None:
+    """Runs both branches and binds what both assign or either changes to the outputs of an ``If``."""
+    from nxconvert.frontends.pytorch.script.interpreter import ScriptRaise
+
+    names = ip.op.snapshot()
+    scope, source = ip.op.scope, ip.op.source
+    outcomes: list[Outcome] = []
+    for body, other in ((node.body, node.orelse), (node.orelse, node.body)):
+        try:
+            outcomes.append(run_block(ip, frame, lambda local, body=body: _run(ip, body, local)))
+        except ScriptRaise as error:
+            for outcome in outcomes:
+                outcome.op.discard()
+            ip.op.discard_names(names)
+            ip.warn(f"a check of the model's is left out, it would raise {str(error)[:120]!r} ({ip.where})")
+            ip.op.scope = scope
+            ip.run(other, frame)
+            return
+    ip.op.scope, ip.op.source = scope, source
+    _merge(ip, condition, frame, outcomes[0], outcomes[1], _keys(node, outcomes))
+
+
+def _run(ip: Interpreter, body: list[ast.stmt], local: Frame) -> None:
+    ip.run(body, local)
+
+
+def _keys(node: ast.If, outcomes: list[Outcome]) -> list[Key]:
+    other = set(assigned_names(node.orelse))
+    keys: list[Key] = [(name, None) for name in assigned_names(node.body) if name in other]
+    keys += dict.fromkeys(key for outcome in outcomes for key in outcome.changed)
+    return keys
+
+
+def _final(outcome: Outcome, key: Key) -> Any:
+    """What ``key`` stands for at the end of a block."""
+    if isinstance(key[0], str):
+        return outcome.frame.variables.get(key[0])
+    return joinable(key, outcome.changed[key] if key in outcome.changed else key[0].read(key[1]))
+
+
+def _merge(ip: Interpreter, condition: Value, frame: Frame, then: Outcome, otherwise: Outcome, keys: list[Key]) -> None:
+    pairs = [(_final(then, key), _final(otherwise, key)) for key in keys]
+    specs = [_decided(condition, a, b) or abstract.outer(ip.op, abstract.join(ip, Same(a), Same(b))) for a, b in pairs]
+    values: list[list[Value]] = []
+    for outcome, side in ((then, 0), (otherwise, 1)):
+        with at_end_of(ip, outcome):
+            values.append([v for spec, pair in zip(specs, pairs, strict=True) for v in abstract.flatten(ip, spec, pair[side])])
+    types = [type_ for spec in specs for type_ in abstract.types_of(ip.op, spec)]
+    outputs: tuple[Value, ...] = ()
+    if types:
+        graphs = {
+            "then_branch": then.op.graph(values[0], "then_branch"),
+            "else_branch": otherwise.op.graph(values[1], "else_branch"),
+        }
+        outputs = ip.op.node("If", [condition], graphs, types)
+    else:
+        then.op.discard()
+        otherwise.op.discard()
+    remaining = iter(outputs)
+    for key, spec, (a, b) in zip(keys, specs, pairs, strict=True):
+        merged = _negated(ip, spec) if isinstance(spec, Decided) else abstract.rebuild(ip, spec, remaining)
+        if isinstance(key[0], str):
+            frame.variables[key[0]] = _with_aliases(ip, condition, merged, a, b, then.born)
+        else:
+            ip.journal.write(key[0], key[1], content_for(key[0], merged))
+
+
+@dataclass(frozen=True)
+class Decided(abstract.Same):
+    """A bool that is the condition itself, or its opposite."""
+
+    condition: Any = None
+    negated: bool = False
+
+
+def _decided(condition: Value, a: Any, b: Any) -> Decided | None:
+    if isinstance(a, bool) and isinstance(b, bool) and a != b:
+        return Decided(None, condition, negated=b)
+    return None
+
+
+def _negated(ip: Interpreter, spec: Decided) -> Scalar:
+    return Scalar(ip.op.Not(spec.condition) if spec.negated else spec.condition)
+
+
+def _with_aliases(ip: Interpreter, condition: Value, merged: Any, a: Any, b: Any, born: int) -> Any:
+    """A box that may be another one, from before the ``if``, is that one also for writing."""
+    if not (isinstance(merged, Box) and isinstance(a, Box) and isinstance(b, Box)) or merged is a:
+        return merged
+    then, otherwise = (box if any(root.born < born for root in box.roots()) else None for box in (a, b))
+    if then is not None or otherwise is not None:
+        merged.source = EitherOf(condition, then, otherwise)
+        merged.seen = (tuple(root.content for root in merged.roots()), ip.op)
+    return merged
+
+
+# ---- loops ---------------------------------------------------------------------------------------------------------------------------------
+
+
+def for_loop(ip: Interpreter, node: ast.For, frame: Frame) -> None:
+    """``for i in range(n)`` and ``for x in list``."""
+    iterator = node.iter
+    if isinstance(iterator, ast.Call) and isinstance(iterator.func, ast.Name) and iterator.func.id == "range":
+        bounds = [ip.evaluate(arg, frame) for arg in iterator.args]
+        start, end, step = (0, *bounds, 1) if len(bounds) == 1 else (*bounds, 1)[:3]
+        rounds = containers.range_length(start, end, step)
+        _rounds(ip, node, frame, rounds, lambda i: start + i * step)
+        return
+    items = ip.evaluate(iterator, frame)
+    if isinstance(items, Box):
+        rounds = ip.tensor(items).dims[0]
+        _rounds(ip, node, frame, rounds, lambda i: ip.operator("select", (items, 0, i), {}, node, frame))
+    elif isinstance(items, ListCell) and not isinstance(items.content, tuple):
+        _rounds(ip, node, frame, containers.length(ip, items), lambda i: containers.item_at(ip, items, i))
+    else:
+        content = containers.read(ip, items) if isinstance(items, ListCell) else tuple(items)
+        for item in content:
+            ip.bind(node.target, item, frame)
+            ip.run(node.body, frame)
+
+
+def _rounds(ip: Interpreter, node: ast.For, frame: Frame, rounds: Int, item: Callable[[Int], Any]) -> None:
+    def one_round(i: Int, local: Frame) -> None:
+        ip.bind(node.target, item(i), local)
+        ip.run(node.body, local)
+
+    if isinstance(rounds, int) and _unrolled(ip, frame, lambda local: iter(range(rounds)), one_round, rounds <= UNROLL_ROUNDS):
+        return
+    trips = ip.op.dim_value(rounds)
+    Loop(ip, frame, assigned_names(node.body), one_round, trips=trips, rounds=rounds).emit()
+
+
+def while_loop(ip: Interpreter, node: ast.While, frame: Frame) -> None:
+    """``while condition``."""
+
+    def conditions(local: Frame) -> Iterator[int]:
+        count = 0
+        while True:
+            condition = ip.truth(ip.evaluate(node.test, local))
+            if not isinstance(condition, bool):
+                raise _Traced
+            if not condition:
+                return
+            yield count
+            count += 1
+
+    def one_round(_: Int, local: Frame) -> None:
+        ip.run(node.body, local)
+
+    first = ip.truth(ip.evaluate(node.test, frame))
+    if isinstance(first, bool) and _unrolled(ip, frame, conditions, one_round, False):
+        return
+    test = lambda local: ip.truth(ip.evaluate(node.test, local))  # noqa: E731
+    Loop(ip, frame, assigned_names(node.body), one_round, test=test).emit()
+
+
+class _Traced(Exception):
+    """The condition of a loop that was known so far depends on data."""
+
+
+def _unrolled(
+    ip: Interpreter,
+    frame: Frame,
+    rounds: Callable[[Frame], Iterator[int]],
+    one_round: Callable[[Int, Frame], None],
+    always: bool,
+) -> bool:
+    """Runs a loop round by round; takes it all back and says no if that leads to a traced condition or to too many nodes."""
+    names = ip.op.snapshot()
+    emitted = 0
+
+    def action(local: Frame) -> None:
+        nonlocal emitted
+        for i in rounds(local):
+            one_round(i, local)
+            emitted = len(ip.op.nodes)
+            if not always and (emitted > UNROLL_NODES or i > STATIC_ROUNDS):
+                raise _Traced
+
+    if always:
+        for i in rounds(frame):
+            one_round(i, frame)
+        return True
+    try:
+        outcome = run_block(ip, frame, action)
+    except _Traced:
+        ip.op.discard_names(names)
+        return False
+    ip.op.absorb(outcome.op)
+    frame.variables.update(outcome.frame.variables)
+    for (cell, slot), content in outcome.changed.items():
+        ip.journal.write(cell, slot, content)
+    return True
+
+
+class Loop:
+    """One loop on its way to a ``Loop`` node.
+
+    Args:
+        ip: the interpreter.
+        frame: the variables before the loop, and after it.
+        names: the variables that the body assigns.
+        one_round: runs the body, given the number of the round.
+        trips: how often, for a counted loop.
+        rounds: the same as a dim.
+        test: the condition, for a ``while``.
+    """
+
+    def __init__(
+        self,
+        ip: Interpreter,
+        frame: Frame,
+        names: list[str],
+        one_round: Callable[[Int, Frame], None],
+        *,
+        trips: Value | None = None,
+        rounds: Int | None = None,
+        test: Callable[[Frame], bool | Scalar] | None = None,
+    ) -> None:
+        self._ip = ip
+        self._frame = frame
+        self._one_round = one_round
+        self._trips = trips
+        self._rounds = rounds
+        self._test = test
+        self._entry: dict[Key, Any] = {(name, None): frame.variables[name] for name in names if name in frame.variables}
+        self._specs: dict[Key, Spec] = {key: Same(value) for key, value in self._entry.items()}
+        self._collecting: set[Key] = set()
+        self._refused: set[Key] = set()
+
+    def emit(self) -> None:
+        """Finds the specs, emits the node, and binds the variables to its outputs."""
+        ip = self._ip
+        scope, source = ip.op.scope, ip.op.source
+        for _ in range(MAX_TRIALS):
+            names = ip.op.snapshot()
+            ip.op.scope, ip.op.source = scope, source
+            try:
+                trial = _Trial(ip, self._frame, self._specs, self._collecting, self._one_round, self._test)
+            except containers.GrowthOnly:
+                ip.op.discard_names(names)
+                self._refused |= self._collecting
+                self._collecting.clear()
+                continue
+            if self._settled(trial):
+                ip.op.scope, ip.op.source = scope, source
+                self._finish(trial)
+                return
+            trial.outcome.op.discard()
+            ip.op.discard_names(names)
+        raise LoweringError("the types of a loop's variables do not settle")
+
+    def _settled(self, trial: _Trial) -> bool:
+        """Joins the specs with what the trial ended with; says whether they cover it already."""
+        ip, outcome = self._ip, trial.outcome
+        for key in outcome.changed:
+            if key not in self._entry:
+                self._entry[key] = joinable(key, key[0].read(key[1]))
+                self._specs[key] = Same(self._entry[key])
+        settled = True
+        for key, spec in list(self._specs.items()):
+            if key in self._collecting:
+                if not self._collects(trial, key):
+                    self._collecting.discard(key)
+                    self._refused.add(key)
+                    settled = False
+                continue
+            if key not in self._refused and self._only_grows(trial, key):
+                self._collecting.add(key)
+                settled = False
+                continue
+            joined = abstract.outer(ip.op, abstract.join(ip, spec, Same(_final(outcome, key))))
+            if isinstance(spec, NumberSpec) and isinstance(joined, NumberSpec) and joined.low != spec.low:
+                joined = NumberSpec(joined.dtype)  # a bound that moves round by round is none
+            if joined != spec:
+                self._specs[key] = joined
+                settled = False
+        return settled
+
+    def _only_grows(self, trial: _Trial, key: Key) -> bool:
+        """Whether a list is empty before the loop, and each round appends one tensor to it and does nothing else with it."""
+        cell = key[0]
+        if not isinstance(cell, ListCell) or cell.content != () or key not in trial.outcome.changed:
+            return False
+        items = trial.outcome.changed[key]
+        appended, reads = trial.growth.get(cell, ([], 0))
+        return (
+            isinstance(items, tuple) and len(items) == 1 and isinstance(items[0], Box) and not reads and appended == [trial.outcome.born]
+        )
+
+    def _collects(self, trial: _Trial, key: Key) -> bool:
+        content = trial.outcome.changed.get(key)
+        if not isinstance(content, Collected) or len(content.items) != 1 or not isinstance(content.items[0], Box):
+            return False
+        spec = abstract.widen(self._ip, Same(content.items[0]))
+        return all(self._ip.op.knows(d) for d in spec.dims)
+
+    def _finish(self, trial: _Trial) -> None:
+        ip, op = self._ip, self._ip.op
+        carried = [(key, spec) for key, spec in self._specs.items() if key not in self._collecting]
+        collected = list(self._collecting)
+        outputs, stacked = trial.outputs(carried, collected)
+        entry = [value for key, spec in carried for value in abstract.flatten(ip, spec, self._entry[key])]
+        types = [type_ for _, spec in carried for type_ in abstract.types_of(op, spec)]
+        count: Int = self._rounds if self._rounds is not None else op.fresh("rounds")
+        types += [TensorType(value.etype, (count, *value.dims)) for value in stacked]
+        first: Value = op.const(True)
+        if self._test is not None:
+            first = as_tensor(op, self._test(self._frame), DataType.BOOL)
+        body = trial.outcome.op.graph([*outputs, *stacked], "body")
+        results = iter(op.node("Loop", [self._trips, first, *entry], {"body": body}, types) if types else ())
+        for key, spec in carried:
+            value = abstract.rebuild(ip, spec, results)
+            if isinstance(key[0], str):
+                self._frame.variables[key[0]] = value
+            elif not isinstance(spec, Same):
+                ip.journal.write(key[0], key[1], content_for(key[0], value))
+        for key in collected:
+            ip.journal.write(key[0], None, Stacked(next(results)))
+
+
+class _Trial:
+    """One run of a loop's body.
+
+    Attributes:
+        outcome: how the body ended.
+        growth: for each list that it changed, the blocks in which it appended, and how often it read.
+    """
+
+    def __init__(
+        self,
+        ip: Interpreter,
+        frame: Frame,
+        specs: dict[Key, Spec],
+        collecting: set[Key],
+        one_round: Callable[[Int, Frame], None],
+        test: Callable[[Frame], bool | Scalar] | None,
+    ) -> None:
+        self._ip = ip
+        self._go_on: bool | Scalar = True
+        self._condition: Value | None = None
+        self.growth: dict[ListCell, tuple[list[int], int]] = {}
+        lists = [key[0] for key in specs if isinstance(key[0], ListCell)] + _lists_in(frame)
+        before = {cell: (len(cell.appends), cell.reads) for cell in lists}
+
+        def action(local: Frame) -> None:
+            iteration = ip.op.input("round", DataType.INT64, ())
+            self._condition = ip.op.input("go_on", DataType.BOOL, ())
+            for key, spec in specs.items():
+                if key in collecting:
+                    ip.journal.write(key[0], None, Collected())
+                elif not isinstance(spec, Same):
+                    self._carry(key, spec, local)
+            one_round(ip.op.symbol_of(iteration, "i", low=0), local)
+            if test is not None:
+                self._go_on = test(local)
+
+        self.outcome = run_block(ip, frame, action)
+        for cell, (appends, reads) in before.items():
+            self.growth[cell] = (cell.appends[appends:], cell.reads - reads)
+
+    def _carry(self, key: Key, spec: Spec, local: Frame) -> None:
+        """Adds the inputs that carry a variable or a cell, and gives it their value."""
+        op, hint = self._ip.op, key[0] if isinstance(key[0], str) else "state"
+        inputs: list[Value] = []
+        for type_ in abstract.types_of(op, spec):
+            if type_.sequence:
+                inputs.append(op.sequence_input(hint, type_.dtype, type_.dims))
+            else:
+                inputs.append(op.input(hint, type_.dtype, type_.dims or ()))
+        value = abstract.rebuild(self._ip, spec, iter(inputs))
+        if isinstance(key[0], str):
+            local.variables[key[0]] = value
+        else:
+            self._ip.journal.write(key[0], key[1], content_for(key[0], value))
+
+    def outputs(self, carried: list[tuple[Key, Spec]], collected: list[Key]) -> tuple[list[Value], list[Value]]:
+        """The body's condition and carried values, and the values that it appends to lists."""
+        with at_end_of(self._ip, self.outcome):
+            go_on = self._condition if self._go_on is True else as_tensor(self._ip.op, self._go_on, DataType.BOOL)
+            assert go_on is not None
+            values = [v for key, spec in carried for v in abstract.flatten(self._ip, spec, _final(self.outcome, key))]
+            stacked = [self._ip.tensor(self.outcome.changed[key].items[0]) for key in collected]
+        return [go_on, *values], stacked
+
+
+def _lists_in(frame: Frame) -> list[ListCell]:
+    return [value for value in frame.variables.values() if isinstance(value, ListCell)]
+
+
+def reversed_sequence(ip: Interpreter, sequence: Value) -> Value:
+    """The sequence with its items in reverse order; the standard operators have none for that."""
+    op = ip.op
+    length = op.SequenceLength(sequence)
+    empty = op.SequenceEmpty(dtype=sequence.etype)
+    body = op.child()
+    i = body.input("round", DataType.INT64, ())
+    go_on = body.input("go_on", DataType.BOOL, ())
+    done = body.sequence_input("reversed", sequence.etype, sequence.dims)
+    item = body.SequenceAt(sequence, body.Sub(body.Sub(length, i), 1))
+    graph = body.graph([go_on, body.SequenceInsert(done, item)], "body")
+    (result,) = op.node("Loop", [length, op.const(True), empty], {"body": graph}, [TensorType(sequence.etype, sequence.dims, sequence=True)])
+    return result
+
+
+__all__ = ["Dim", "Loop", "ViewOf", "for_loop", "reversed_sequence", "traced_if", "while_loop"]

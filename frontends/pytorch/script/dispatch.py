@@ -1,0 +1,302 @@
+"""Calls of operators: ``torch.X(...)`` and ``ops.namespace.X(...)``.
+
+The same spelling serves numbers, strings, lists and tensors. What Python could compute is computed (:mod:`numbers`,
+:mod:`containers`); the rest goes through the ATen table. In-place forms and ``out=`` are the functional form and a write, views are
+boxes that look at their base.
+"""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING, Any
+
+from nxconvert.errors import Unsupported, UnsupportedError
+from nxconvert.frontends.pytorch.dtypes import CODES, DataType
+from nxconvert.frontends.pytorch.script import containers, numbers
+from nxconvert.frontends.pytorch.script.values import (
+    Box, Collected, DictCell, EitherOf, EnumMember, ListCell, Maybe, Named, Number, ObjectCell, Stacked, ViewOf, is_number,
+)  # fmt: skip
+from nxconvert.frontends.pytorch.table import LoweringError, Scalar, aten
+from nxconvert.frontends.pytorch.views import VIEWS
+from nxconvert.graph.builder import GraphTypeError, Value
+from nxconvert.graph.dims import Dim
+
+if TYPE_CHECKING:
+    from nxconvert.frontends.pytorch.script.interpreter import Interpreter
+
+# Operators that may return their argument itself, and then return the same tensor, not a copy.
+_ALIASES = frozenset(
+    """to type_as float double half bfloat16 int long short char byte bool cpu cuda contiguous detach alias lift_fresh dropout
+    alpha_dropout feature_dropout feature_alpha_dropout requires_grad identity prim::data resolve_conj resolve_neg positive real
+    pin_memory set_data""".split()
+)
+# Views of a contiguous tensor that are contiguous themselves.
+_KEEPS_CONTIGUITY = frozenset("view reshape _unsafe_view flatten unflatten squeeze unsqueeze view_as detach alias".split())
+# Views only where the elements lie so that no copy is needed.
+_VIEWS_OR_COPIES = frozenset({"reshape", "flatten", "reshape_as", "ravel"})
+_NUMBER_ARITHMETIC = frozenset({"add", "sub", "mul", "floor_divide", "remainder", "neg"})
+
+
+def call_operator(ip: Interpreter, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """The result of an operator on the interpreter's values.
+
+    Args:
+        ip: the interpreter.
+        name: without ``aten::``; operators of other namespaces as ``prim::dtype``.
+        args: positional arguments.
+        kwargs: arguments by name.
+
+    Raises:
+        LookupError: there is no lowering that takes these arguments.
+        LoweringError: there is one, and it cannot express them.
+    """
+    if name.startswith("aten::"):
+        name = name[6:]
+    if name in numbers.OPERATIONS and args and all(is_number(x) for x in args) and not kwargs:
+        return numbers.calculate(ip.op, name, *args)
+    result = containers.call(ip, name, args, kwargs)
+    if result is not NotImplemented:
+        return result
+    if name in _NUMBER_ARITHMETIC:
+        result = _on_numbers(ip, name, args, kwargs)
+        if result is not None:
+            return result
+    if name not in aten and name.endswith("_") and name[:-1] in aten:
+        return _in_place(ip, name[:-1], args, kwargs)
+    if "out" in kwargs and kwargs["out"] is not None:
+        return _into_out(ip, name, args, kwargs)
+    return _functional(ip, name, args, kwargs)
+
+
+def explain(ip: Interpreter, name: str, error: Exception) -> UnsupportedError:
+    """The error that tells the user which operator of theirs cannot be lowered, and where it stands."""
+    operator = name if "::" in name else f"aten::{name}"
+    return UnsupportedError([Unsupported(operator, str(error), ip.where)])
+
+
+def _call_table(ip: Interpreter, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    op = ip.op
+    plain_args = unwrap_all(ip, args)
+    plain_kwargs = {key: unwrap(ip, value) for key, value in kwargs.items()}
+    op.source = f"{name if '::' in name else 'aten::' + name} {ip.where}"
+    return aten.find(name, plain_args, plain_kwargs).function(op, *plain_args, **plain_kwargs)
+
+
+def _functional(ip: Interpreter, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    if name in _VIEWS_OR_COPIES and not contiguous(args[0]):
+        return wrap(_call_table(ip, name, args, kwargs))
+    result = _call_table(ip, name, args, kwargs)
+    if name in VIEWS and args and isinstance(args[0], Box):
+        return _view(ip, name, args, kwargs, result)
+    if name in _ALIASES and args and isinstance(args[0], Box) and result is ip.content(args[0]):
+        if not (name == "contiguous" and not contiguous(args[0])) and not kwargs.get("copy"):
+            return args[0]
+    return wrap(result)
+
+
+def _view(ip: Interpreter, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> Any:
+    base = args[0]
+    if result is ip.content(base):
+        return base
+    roots = tuple(root.content for root in base.roots())
+
+    def look(value: Any, index: int | None) -> Box:
+        return Box(value, ViewOf(base, name, args[1:], kwargs, index), (roots, ip.op))
+
+    if isinstance(result, (list, tuple)):
+        return ListCell(tuple(look(value, i) for i, value in enumerate(result)))
+    return look(result, None)
+
+
+def contiguous(box: Any) -> bool:
+    """Whether the elements of a tensor lie in order without gaps, as far as views tell."""
+    if not isinstance(box, Box) or box.source is None:
+        return True
+    if isinstance(box.source, EitherOf):
+        return all(contiguous(side) for side in (box.source.then, box.source.otherwise) if side is not None)
+    source = box.source
+    if source.operator in ("select", "slice", "narrow"):
+        leading = not source.args or source.args[0] == 0
+        return leading and contiguous(source.base)
+    return source.operator in _KEEPS_CONTIGUITY and contiguous(source.base)
+
+
+def _in_place(ip: Interpreter, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """``x.add_(y)``: the functional form, cast back to the dtype of ``x`` and written to it."""
+    target = args[0]
+    if not isinstance(target, Box):
+        raise LoweringError(f"{name}_ changes something that is no tensor")
+    before = ip.tensor(target)
+    result = _call_table(ip, name, args, kwargs)
+    if name in VIEWS:  # squeeze_, t_, unsqueeze_: the tensor gets other dims
+        ip.journal.write(target, None, result)
+        return target
+    if isinstance(result, Value):
+        result = ip.op.cast(result, before.etype)
+        result = result if result.rank == before.rank else ip.op.expand(result, before.dims)
+    ip.write(target, result)
+    return target
+
+
+def _into_out(ip: Interpreter, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    target = kwargs["out"]
+    result = wrap(_call_table(ip, name, args, {key: value for key, value in kwargs.items() if key != "out"}))
+    targets = target.content if isinstance(target, ListCell) else target if isinstance(target, tuple) else (target,)
+    for box, value in zip(targets, result if isinstance(result, tuple) else (result,), strict=True):
+        ip.write(box, ip.op.cast(ip.tensor(value), ip.tensor(box).etype))
+    return target
+
+
+def _on_numbers(ip: Interpreter, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Box | None:
+    """Integer arithmetic of rank-0 tensors that are known as numbers, as traced size computations have it."""
+    if kwargs and kwargs != {"alpha": 1}:
+        return None
+    operands: list[Any] = []
+    for arg in args[:2]:
+        content = ip.content(arg) if isinstance(arg, Box) else arg
+        if isinstance(content, Value) and content.array is not None and not content.rank and content.etype == DataType.INT64:
+            content = Number(int(content.array), DataType.INT64)
+        if isinstance(content, Number) and content.dtype == DataType.INT64:
+            content = content.number
+        elif not isinstance(arg, (int, Dim)) or isinstance(arg, bool):
+            return None
+        operands.append(content)
+    if any(scale != 1 for scale in args[2:]):
+        return None
+    return Box(Number(numbers.calculate(ip.op, name, *operands), DataType.INT64))
+
+
+# ---- between the interpreter's values and the lowerings' ----------------------------------------------------------------------------------
+
+
+def unwrap_all(ip: Interpreter, args: tuple[Any, ...]) -> list[Any]:
+    """Arguments as lowerings take them."""
+    return [unwrap(ip, arg) for arg in args]
+
+
+def unwrap(ip: Interpreter, value: Any) -> Any:
+    """A value as lowerings take it: boxes as graph values, lists as Python lists or as sequences of the graph."""
+    if isinstance(value, Box):
+        return ip.tensor(value)
+    if isinstance(value, ListCell):
+        content = containers.read(ip, value)
+        if isinstance(content, Value):
+            return content
+        return [unwrap(ip, item) for item in content]
+    if isinstance(value, Named):
+        return value.like(unwrap(ip, item) for item in value)
+    if isinstance(value, tuple):
+        return tuple(unwrap(ip, item) for item in value)
+    if isinstance(value, Maybe):
+        raise LoweringError("an argument that may be None when the model runs")
+    return value
+
+
+def wrap(result: Any) -> Any:
+    """What a lowering returns, as a value of the interpreter."""
+    if isinstance(result, Value):
+        return ListCell(result) if result.is_sequence else Box(result)
+    if isinstance(result, list):
+        return ListCell(tuple(wrap(item) for item in result))
+    if isinstance(result, Named):
+        return result.like(wrap(item) for item in result)
+    if isinstance(result, tuple):
+        return tuple(wrap(item) for item in result)
+    if result is None or isinstance(result, (int, float, str, Dim, Scalar)):
+        return result
+    return Box(result)
+
+
+# ---- small services of the interpreter ---------------------------------------------------------------------------------------------------
+
+
+def unpack(ip: Interpreter, value: Any, count: int) -> tuple[Any, ...]:
+    """The items of a tuple or list that ``count`` targets are assigned from."""
+    if isinstance(value, ListCell):
+        content = containers.read(ip, value)
+        if isinstance(content, Value):
+            return tuple(containers.item_at(ip, value, i) for i in range(count))
+        value = content
+    if not isinstance(value, tuple) or len(value) != count:
+        raise LoweringError(f"{count} values are unpacked from {containers.kind_of(value)}")
+    return value
+
+
+def get_item(ip: Interpreter, value: Any, index: Any) -> Any:
+    """``value[index]`` of a list, tuple, dict or string."""
+    if isinstance(value, DictCell):
+        if index not in value.content:
+            raise LoweringError(f"the dict has no key {index!r}")
+        return value.content[index]
+    if isinstance(value, ListCell):
+        return containers.item_at(ip, value, index)
+    if isinstance(value, Box):
+        return wrap(_call_table(ip, "select", (value, 0, index), {}))
+    if isinstance(index, Dim):
+        raise LoweringError("a tuple is indexed by a number that depends on data")
+    return value[index]
+
+
+def torch_constant(name: str) -> Any:
+    """``torch.float32`` and the like where they are no integers yet."""
+    known = {"strided": 0, "contiguous_format": 0, "preserve_format": 1, "channels_last": 2}
+    if name in known:
+        return known[name]
+    by_name = {"float": "float", "float32": "float", "float64": "double", "half": "float16", "long": "int64", "int": "int32"}
+    try:
+        return CODES[DataType[by_name.get(name, name).upper()]]
+    except KeyError:
+        raise LoweringError(f"torch.{name} is not known") from None
+
+
+def call_custom_method(ip: Interpreter, receiver: ObjectCell, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """A method of a class that is built into PyTorch: packed parameters of quantized layers."""
+    qualname = receiver.qualname.removeprefix("__torch__.torch.classes.").replace(".", "::")
+    operator = f"{qualname}.{name}"
+    ip.op.source = operator
+    lowerings = aten.lowerings(qualname + "::" + name)
+    if not lowerings:
+        raise UnsupportedError([Unsupported(operator, "a class that is built into PyTorch", ip.where)])
+    return wrap(lowerings[0].function(ip.op, receiver, *unwrap_all(ip, args)))
+
+
+_PYTHON_TYPES = {"int": int, "float": float, "bool": bool, "str": str}
+
+
+def is_instance(value: Any, kind: ast.expr) -> bool:
+    """``isinstance(value, kind)`` for the types of TorchScript."""
+    name = ast.unparse(kind)
+    head = name.partition("[")[0]
+    if isinstance(value, Box):
+        return head == "Tensor"
+    if isinstance(value, ListCell):
+        return head == "List" or name == "list"
+    if isinstance(value, DictCell):
+        return head == "Dict" or name == "dict"
+    if isinstance(value, Dim):
+        return head == "int"
+    if isinstance(value, Scalar):
+        return head == ("bool" if value.value.etype == DataType.BOOL else "float")
+    if isinstance(value, ObjectCell):
+        return name == value.qualname
+    if isinstance(value, Named):
+        return name == value.qualname
+    if isinstance(value, tuple):
+        return head == "Tuple" or name == "tuple"
+    if value is None:
+        return head in ("NoneType", "None", "Optional")
+    return head in _PYTHON_TYPES and type(value) is _PYTHON_TYPES[head]
+
+
+def to_text(value: Any) -> str:
+    """``str(value)``; what depends on data is shown as an ellipsis (it can only end up in a message)."""
+    if isinstance(value, (Box, Scalar, Maybe)):
+        return "..."
+    if isinstance(value, ListCell):
+        return "[" + ", ".join(map(to_text, value.content)) + "]" if isinstance(value.content, tuple) else "[...]"
+    if isinstance(value, EnumMember):
+        return f"{value.qualname.rpartition('.')[2]}.{value.name}"
+    return str(value)
+
+
+__all__ = ["Collected", "GraphTypeError", "Stacked", "call_operator", "explain"]

@@ -1,0 +1,480 @@
+"""The interpreter: runs TorchScript's statements and expressions, calls inlined, over static and traced values.
+
+The saved code is structured: no ``return``, ``break`` or ``continue`` inside a block, and no name that is assigned in one branch only is
+read after it. Control flow that depends on data is in :mod:`~nxconvert.frontends.pytorch.script.control`, operators are called in
+:mod:`~nxconvert.frontends.pytorch.script.dispatch`.
+"""
+
+from __future__ import annotations
+
+import ast
+import math
+from collections.abc import Callable
+from contextlib import contextmanager
+from typing import Any
+
+from nxconvert.errors import ReadError
+from nxconvert.formats.torch_archive import TorchArchive
+from nxconvert.formats.torchscript import ClassInfo, EnumInfo, FunctionInfo, NamedTupleInfo, ScriptCode
+from nxconvert.frontends.pytorch.ops.common import as_tensor
+from nxconvert.frontends.pytorch.script import control, dispatch, numbers
+from nxconvert.frontends.pytorch.script.objects import Loader
+from nxconvert.frontends.pytorch.script.values import (
+    Box, DictCell, EitherOf, EnumMember, Journal, ListCell, Maybe, Named, Number, ObjectCell, Uninitialized, ViewOf, is_number,
+)  # fmt: skip
+from nxconvert.frontends.pytorch.table import LoweringError, Scalar, aten
+from nxconvert.frontends.pytorch.views import write_back
+from nxconvert.graph.builder import Builder, GraphTypeError, Value
+from nxconvert.graph.dims import Dim
+
+MAX_CALL_DEPTH = 200
+_CONSTANT_NAMES = {"inf": math.inf, "nan": math.nan, "None": None, "True": True, "False": False}
+
+
+class ScriptRaise(Exception):
+    """The program raises an exception of its own."""
+
+
+class _Returned:
+    """What a function returned."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+
+class BoundMethod:
+    """A method with its object, or a function, as a value."""
+
+    __slots__ = ("function", "receiver")
+
+    def __init__(self, function: FunctionInfo, receiver: ObjectCell | None) -> None:
+        self.function = function
+        self.receiver = receiver
+
+
+class Frame:
+    """The variables of one call.
+
+    Attributes:
+        variables: by name.
+        path: the file in the archive that the code is in.
+    """
+
+    __slots__ = ("path", "variables")
+
+    def __init__(self, path: str, variables: dict[str, Any]) -> None:
+        self.path = path
+        self.variables = variables
+
+
+class Interpreter:
+    """Runs one archive's code into a builder.
+
+    Attributes:
+        op: the builder of the innermost block.
+        journal: the changes that the open blocks have made.
+        code: the archive's code.
+        loader: makes values of what the archive's pickles hold.
+        warn: is told what the user should know.
+    """
+
+    def __init__(self, archive: TorchArchive, code: ScriptCode, op: Builder, warn: Callable[[str], None]) -> None:
+        self.archive = archive
+        self.code = code
+        self.op = op
+        self.warn = warn
+        self.journal = Journal()
+        self.loader = Loader(archive, code, self)
+        self._depth = 0
+        self._where: tuple[str, ast.AST] | None = None
+        self._statements: dict[type, Callable[[Any, Frame], _Returned | None]] = {
+            ast.Assign: self._assign,
+            ast.AnnAssign: self._annotated_assign,
+            ast.Expr: self._expression_statement,
+            ast.If: self._if,
+            ast.For: self._for,
+            ast.While: self._while,
+            ast.With: self._with,
+            ast.Return: self._return,
+            ast.Pass: lambda node, frame: None,
+        }
+        self._expressions: dict[type, Callable[[Any, Frame], Any]] = {
+            ast.Name: self._name,
+            ast.Constant: lambda node, frame: node.value,
+            ast.Call: self._call,
+            ast.Attribute: self._attribute,
+            ast.Subscript: self._subscript,
+            ast.Tuple: lambda node, frame: tuple(self.evaluate(item, frame) for item in node.elts),
+            ast.List: lambda node, frame: ListCell(tuple(self.evaluate(item, frame) for item in node.elts)),
+            ast.Dict: self._dict,
+            ast.UnaryOp: lambda node, frame: numbers.calculate(self.op, "neg", self.evaluate(node.operand, frame)),
+        }
+
+    # ---- where we are ------------------------------------------------------------------------------------------------------------
+
+    @property
+    def where(self) -> str:
+        """The user's file and line of what is being run."""
+        return self.code.location(*self._where) if self._where else ""
+
+    @contextmanager
+    def building(self, op: Builder) -> Any:
+        """Emits into ``op``."""
+        before, self.op = self.op, op
+        try:
+            yield op
+        finally:
+            self.op = before
+
+    # ---- boxes -----------------------------------------------------------------------------------------------------------------------
+
+    def content(self, box: Box) -> Any:
+        """What ``box`` holds now; a view is read again if its base has changed since."""
+        source = box.source
+        if source is None:
+            return box.content
+        contents = tuple(root.content for root in box.roots())
+        if all(a is b for a, b in zip(box.seen[0], contents, strict=True)) and self.op.sees(box.seen[1]):
+            return box.content
+        if isinstance(source, EitherOf):
+            sides = [self.tensor(side) if side is not None else box.content for side in (source.then, source.otherwise)]
+            result = self.op.Where(source.condition, *sides)
+        else:
+            args = [self.tensor(source.base), *dispatch.unwrap_all(self, source.args)]
+            kwargs = {name: dispatch.unwrap(self, value) for name, value in source.kwargs.items()}
+            result = aten.find(source.operator, args, kwargs).function(self.op, *args, **kwargs)
+            result = result if source.index is None else result[source.index]
+        box.content, box.seen = result, (contents, self.op)
+        return result
+
+    def tensor(self, value: Any) -> Value:
+        """A tensor variable, or a number, as a graph value."""
+        if isinstance(value, Box):
+            value = self.content(value)
+        if isinstance(value, Number):
+            return as_tensor(self.op, value.number, value.dtype)
+        if isinstance(value, Maybe):
+            raise LoweringError("a tensor that may be None is used where none may be")
+        return value if isinstance(value, Value) or not is_number(value) else as_tensor(self.op, value)
+
+    def write(self, box: Box, value: Any) -> None:
+        """Changes the content of ``box``, and so that of everything it looks at."""
+        source = box.source
+        if source is None:
+            self.journal.write(box, None, value)
+        elif isinstance(source, ViewOf):
+            base = self.tensor(source.base)
+            args = dispatch.unwrap_all(self, source.args)
+            kwargs = {name: dispatch.unwrap(self, item) for name, item in source.kwargs.items()}
+            self.write(source.base, write_back(source.operator, self.op, base, self.tensor(value), args, kwargs, source.index))
+        else:
+            self._write_either(box, source, self.tensor(value))
+
+    def _write_either(self, box: Box, source: EitherOf, value: Value) -> None:
+        """Writes to both of the boxes that ``box`` may be, to each only where the condition says so."""
+        for side, chosen in ((source.then, True), (source.otherwise, False)):
+            if side is None:
+                continue
+            before = self.tensor(side)
+            if before.dims != value.dims:
+                raise LoweringError("a tensor that is one of two, of different sizes, is changed in place")
+            self.write(side, self.op.Where(source.condition, value if chosen else before, before if chosen else value))
+        self.journal.write(box, None, value)
+        box.seen = (tuple(root.content for root in box.roots()), self.op)
+
+    # ---- calls of functions ------------------------------------------------------------------------------------------------------------
+
+    def call_method(self, receiver: ObjectCell, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Calls a method; the hooks of a module are run around its ``forward``."""
+        info = self.loader.class_of(receiver)
+        function = info.methods.get(name) if isinstance(info, ClassInfo) else None
+        if function is None:
+            return dispatch.call_custom_method(self, receiver, name, args, kwargs)
+        scope = self.op.scope
+        self.op.scope = receiver.path or scope
+        try:
+            if name != "forward":
+                return self.call(function, (receiver, *args), kwargs)
+            for hook in info.pre_hooks:
+                changed = self.call(info.methods[hook], (receiver, args), {})
+                args = args if changed is None else changed if isinstance(changed, tuple) else (changed,)
+            result = self.call(function, (receiver, *args), kwargs)
+            for hook in info.hooks:
+                changed = self.call(info.methods[hook], (receiver, args, result), {})
+                result = result if changed is None else changed
+            return result
+        finally:
+            self.op.scope = scope
+
+    def call(self, function: FunctionInfo, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Runs a function's body with these arguments."""
+        if self._depth >= MAX_CALL_DEPTH:
+            raise ReadError(f"{self.archive.path}: the calls in its code are nested more than {MAX_CALL_DEPTH} deep.")
+        frame = Frame(function.path, {})
+        names = [name for name, _ in function.args]
+        frame.variables.update(zip(names, args, strict=False))
+        frame.variables.update(kwargs)
+        defaults = function.defaults
+        for name in names:
+            if name not in frame.variables:
+                if name not in defaults:
+                    raise ReadError(f"{self.archive.path} is damaged: {function.qualname} is called without its argument '{name}'.")
+                frame.variables[name] = self.evaluate(defaults[name], frame)
+        self._depth += 1
+        try:
+            returned = self.run(function.body, frame)
+        finally:
+            self._depth -= 1
+        return returned.value if returned is not None else None
+
+    def run(self, body: list[ast.stmt], frame: Frame) -> _Returned | None:
+        """Runs statements in order."""
+        for statement in body:
+            handler = self._statements.get(type(statement))
+            if handler is None:
+                raise ReadError(f"{frame.path}:{statement.lineno} is no TorchScript: {type(statement).__name__}.")
+            returned = handler(statement, frame)
+            if returned is not None:
+                return returned
+        return None
+
+    # ---- statements --------------------------------------------------------------------------------------------------------------------
+
+    def _assign(self, node: ast.Assign, frame: Frame) -> None:
+        value = self.evaluate(node.value, frame)
+        for target in node.targets:
+            self.bind(target, value, frame)
+
+    def _annotated_assign(self, node: ast.AnnAssign, frame: Frame) -> None:
+        if node.value is not None:
+            self.bind(node.target, self.evaluate(node.value, frame), frame)
+
+    def bind(self, target: ast.expr, value: Any, frame: Frame) -> None:
+        """Assigns to a name, an attribute or a tuple of those."""
+        if isinstance(target, ast.Name):
+            frame.variables[target.id] = value
+        elif isinstance(target, (ast.Tuple, ast.List)):
+            items = dispatch.unpack(self, value, len(target.elts))
+            for element, item in zip(target.elts, items, strict=True):
+                self.bind(element, item, frame)
+        elif isinstance(target, ast.Attribute):
+            receiver = self.evaluate(target.value, frame)
+            self.loader.attribute(receiver, target.attr)  # what is there is loaded first, so that it can be taken back
+            self.journal.write(receiver, target.attr, value)
+        else:
+            raise ReadError(f"{frame.path}:{target.lineno} is no TorchScript: assignment to {type(target).__name__}.")
+
+    def _expression_statement(self, node: ast.Expr, frame: Frame) -> None:
+        self.evaluate(node.value, frame)
+
+    def _return(self, node: ast.Return, frame: Frame) -> _Returned:
+        return _Returned(None if node.value is None else self.evaluate(node.value, frame))
+
+    def _with(self, node: ast.With, frame: Frame) -> _Returned | None:
+        # The context managers of TorchScript (no_grad, profiling) change nothing about inference.
+        for item in node.items:
+            self.evaluate(item.context_expr, frame)
+        return self.run(node.body, frame)
+
+    def _if(self, node: ast.If, frame: Frame) -> _Returned | None:
+        condition = self.truth(self.evaluate(node.test, frame))
+        if isinstance(condition, bool):
+            return self.run(node.body if condition else node.orelse, frame)
+        control.traced_if(self, condition.value, node, frame)
+        return None
+
+    def _for(self, node: ast.For, frame: Frame) -> None:
+        control.for_loop(self, node, frame)
+
+    def _while(self, node: ast.While, frame: Frame) -> None:
+        control.while_loop(self, node, frame)
+
+    def truth(self, value: Any) -> bool | Scalar:
+        """A condition: known, or a bool scalar of the graph."""
+        if isinstance(value, Box):
+            return self.number(value, "bool")
+        return numbers.to_bool(self.op, value)
+
+    # ---- expressions -------------------------------------------------------------------------------------------------------------------
+
+    def evaluate(self, node: ast.expr, frame: Frame) -> Any:
+        """The value of an expression."""
+        handler = self._expressions.get(type(node))
+        if handler is None:
+            raise ReadError(f"{frame.path}:{node.lineno} is no TorchScript: {type(node).__name__}.")
+        return handler(node, frame)
+
+    def _name(self, node: ast.Name, frame: Frame) -> Any:
+        try:
+            return frame.variables[node.id]
+        except KeyError:
+            pass
+        if node.id in _CONSTANT_NAMES:
+            return _CONSTANT_NAMES[node.id]
+        raise ReadError(f"{frame.path}:{node.lineno}: the name {node.id} is not defined; the archive's code is damaged.")
+
+    def _attribute(self, node: ast.Attribute, frame: Frame) -> Any:
+        path = dotted(node, frame)
+        if path is not None:
+            return self._global(path, node, frame)
+        return self.get_attribute(self.evaluate(node.value, frame), node.attr)
+
+    def _global(self, path: str, node: ast.expr, frame: Frame) -> Any:
+        root, _, rest = path.partition(".")
+        if root == "CONSTANTS":
+            return self.loader.constant(rest)
+        if root == "__torch__":
+            owner, _, member = path.rpartition(".")
+            enum = self.code.find(owner)
+            if isinstance(enum, EnumInfo):
+                return EnumMember(owner, member, enum.members[member])
+            info = self.code.lookup(path)
+            return BoundMethod(info, None) if isinstance(info, FunctionInfo) else info
+        if root == "torch":
+            return dispatch.torch_constant(rest)
+        raise ReadError(f"{frame.path}:{node.lineno}: the name {path} is not defined; the archive's code is damaged.")
+
+    def get_attribute(self, value: Any, name: str) -> Any:
+        """An attribute of a module, an object, a named tuple or an enum member."""
+        if isinstance(value, ObjectCell):
+            return self.loader.attribute(value, name)
+        if isinstance(value, Named):
+            return value[value.fields.index(name)]
+        if isinstance(value, EnumMember):
+            return value.name if name == "name" else value.value
+        raise ReadError(f"{self.archive.path} is damaged: its code asks a {type(value).__name__} for its '{name}'.")
+
+    def _subscript(self, node: ast.Subscript, frame: Frame) -> Any:
+        value = self.evaluate(node.value, frame)
+        return dispatch.get_item(self, value, self.evaluate(node.slice, frame))
+
+    def _dict(self, node: ast.Dict, frame: Frame) -> DictCell:
+        keys = [self.evaluate(key, frame) for key in node.keys if key is not None]
+        return DictCell(dict(zip(keys, (self.evaluate(value, frame) for value in node.values), strict=True)))
+
+    # ---- calls -------------------------------------------------------------------------------------------------------------------------
+
+    def _call(self, node: ast.Call, frame: Frame) -> Any:
+        special = _SPECIAL_FORMS.get(node.func.id) if isinstance(node.func, ast.Name) and node.func.id not in frame.variables else None
+        if special is not None:
+            return special(self, node, frame)
+        path = dotted(node.func, frame)
+        args = tuple(self.evaluate(arg, frame) for arg in node.args)
+        kwargs = {keyword.arg: self.evaluate(keyword.value, frame) for keyword in node.keywords if keyword.arg}
+        if path is not None:
+            root, _, name = path.partition(".")
+            if root in ("torch", "ops"):
+                return self.operator(name if root == "torch" else name.replace(".", "::"), args, kwargs, node, frame)
+            return self.apply(self._global(path, node.func, frame), args, kwargs)
+        if isinstance(node.func, ast.Attribute):
+            receiver = self.evaluate(node.func.value, frame)
+            if isinstance(receiver, ObjectCell):
+                return self.call_method(receiver, node.func.attr, args, kwargs)
+            raise LoweringError(f"the method {node.func.attr} of a {type(receiver).__name__}")
+        return self.apply(self.evaluate(node.func, frame), args, kwargs)
+
+    def operator(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], node: ast.AST, frame: Frame) -> Any:
+        """Calls an operator, and says where it was called if that fails."""
+        self._where = (frame.path, node)
+        try:
+            return dispatch.call_operator(self, name, args, kwargs)
+        except (LoweringError, GraphTypeError, LookupError) as error:
+            raise dispatch.explain(self, name, error) from error
+
+    def apply(self, callee: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Calls a function, a method or a class that is a value."""
+        if isinstance(callee, BoundMethod):
+            return self.call(callee.function, args if callee.receiver is None else (callee.receiver, *args), kwargs)
+        if isinstance(callee, NamedTupleInfo):
+            fields = tuple(callee.fields)
+            given = dict(zip(fields, args, strict=False)) | kwargs
+            frame = Frame(callee.path, {})
+            items = [given[f] if f in given else self.evaluate(callee.defaults[f], frame) for f in fields]
+            return Named.make(callee.qualname, fields, items)
+        if isinstance(callee, ClassInfo):
+            made = ObjectCell(callee.qualname, {})
+            if "__init__" in callee.methods:
+                self.call(callee.methods["__init__"], (made, *args), kwargs)
+            return made
+        raise ReadError(f"{self.archive.path} is damaged: its code calls a {type(callee).__name__}.")
+
+    def number(self, value: Any, kind: str) -> Any:
+        """``int(value)``, ``float(value)`` or ``bool(value)``."""
+        if isinstance(value, Box):
+            content = self.content(value)
+            value = content.number if isinstance(content, Number) else numbers.from_tensor(self.op, self.tensor(value), kind)
+        if isinstance(value, str):
+            return {"int": int, "float": float, "bool": bool}[kind](value)
+        convert = {"int": numbers.to_int, "float": numbers.to_float, "bool": numbers.to_bool}[kind]
+        return convert(self.op, value)
+
+
+def dotted(node: ast.expr, frame: Frame) -> str | None:
+    """``a.b.c`` of an attribute chain that starts with no variable, else None."""
+    parts = []
+    while isinstance(node, ast.Attribute):
+        parts.append(node.attr)
+        node = node.value
+    if not isinstance(node, ast.Name) or node.id in frame.variables or not parts:
+        return None
+    parts.append(node.id)
+    return ".".join(reversed(parts))
+
+
+# ---- forms that look like calls ------------------------------------------------------------------------------------------------------------
+
+
+def _annotate(ip: Interpreter, node: ast.Call, frame: Frame) -> Any:
+    """``annotate(T, x)``: also the implicit conversion of a tensor to a number."""
+    value = ip.evaluate(node.args[1], frame)
+    kind = node.args[0]
+    if isinstance(value, Box) and isinstance(kind, ast.Name) and kind.id in ("int", "float", "bool"):
+        return ip.number(value, kind.id)
+    if isinstance(value, ListCell) and isinstance(kind, ast.Subscript):
+        value.elem = ast.unparse(kind.slice)
+    return value
+
+
+def _unchecked_cast(ip: Interpreter, node: ast.Call, frame: Frame) -> Any:
+    value = ip.evaluate(node.args[1], frame)
+    return value.content if isinstance(value, Maybe) else value
+
+
+def _getattr(ip: Interpreter, node: ast.Call, frame: Frame) -> Any:
+    name = ip.evaluate(node.args[1], frame)
+    return ip.get_attribute(ip.evaluate(node.args[0], frame), name)
+
+
+def _uninitialized(ip: Interpreter, node: ast.Call, frame: Frame) -> Any:
+    return Uninitialized(ast.unparse(node.args[0]))
+
+
+def _isinstance(ip: Interpreter, node: ast.Call, frame: Frame) -> Any:
+    value = ip.evaluate(node.args[0], frame)
+    kinds = node.args[1].elts if isinstance(node.args[1], (ast.List, ast.Tuple)) else [node.args[1]]
+    return any(dispatch.is_instance(value, kind) for kind in kinds)
+
+
+def _conversion(kind: str) -> Callable[[Interpreter, ast.Call, Frame], Any]:
+    return lambda ip, node, frame: ip.number(ip.evaluate(node.args[0], frame), kind)
+
+
+def _str(ip: Interpreter, node: ast.Call, frame: Frame) -> str:
+    return dispatch.to_text(ip.evaluate(node.args[0], frame))
+
+
+_SPECIAL_FORMS: dict[str, Callable[[Interpreter, ast.Call, Frame], Any]] = {
+    "annotate": _annotate,
+    "unchecked_cast": _unchecked_cast,
+    "uninitialized": _uninitialized,
+    "getattr": _getattr,
+    "isinstance": _isinstance,
+    "int": _conversion("int"),
+    "float": _conversion("float"),
+    "bool": _conversion("bool"),
+    "str": _str,
+}
+
+__all__ = ["BoundMethod", "Dim", "Frame", "Interpreter", "ScriptRaise", "dotted"]

@@ -1,0 +1,203 @@
+"""From an archive to a model: arguments become inputs, ``forward`` is run, results and state become outputs.
+
+Attributes that ``forward`` writes are state. They are typed by their *steady state*: ``forward`` is taken as the body of an endless
+loop, and the specs of what it writes are joined, call by call, until they no longer change. What turns out to be the same in every call
+stays known; the rest becomes an input ``<attribute>`` and an output ``<attribute>_out``.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import onnx_ir as ir
+
+from nxconvert.errors import ReadError, Unsupported, UnsupportedError
+from nxconvert.formats.torch_archive import TorchArchive
+from nxconvert.formats.torchscript import ClassInfo, FunctionInfo, ScriptCode
+from nxconvert.frontends.pytorch import ops  # noqa: F401  (fills the table)
+from nxconvert.frontends.pytorch.script import abstract, reach
+from nxconvert.frontends.pytorch.script.abstract import Content, Same, Spec
+from nxconvert.frontends.pytorch.script.infer import infer_inputs
+from nxconvert.frontends.pytorch.script.interpreter import Interpreter, ScriptRaise
+from nxconvert.frontends.pytorch.script.signature import Pinned, Signature, SignatureReader, make_argument, output_values
+from nxconvert.frontends.pytorch.script.state import StateKey, find_state, place_state
+from nxconvert.frontends.pytorch.script.values import Box, Cell, ObjectCell
+from nxconvert.frontends.pytorch.table import LoweringError
+from nxconvert.graph.builder import Builder, GraphTypeError, Value
+from nxconvert.graph.finish import finish
+from nxconvert.plugins import ReadOptions
+
+MAX_CALLS = 6
+
+
+def read_script(archive: TorchArchive, options: ReadOptions) -> ir.Model:
+    """The model that a TorchScript archive holds.
+
+    Raises:
+        ReadError: the archive is damaged, or its program raises whatever it is given.
+        InputError: an input has to be declared.
+        UnsupportedError: operators have no lowering; all that the program can reach are listed.
+    """
+    code = ScriptCode(archive)
+    forward = forward_of(archive, code)
+    signature = SignatureReader(code, forward, options.inputs, options.constants).read()
+    options.progress("lowering", None)
+    program = Program(archive, code, options)
+    try:
+        signature = infer_inputs(program, signature)
+        return program.lower(signature)
+    except UnsupportedError as error:
+        raise UnsupportedError(reach.complete(archive, code, error)) from error
+    except ScriptRaise as error:
+        raise ReadError(
+            f"{archive.path}: the model itself raises an exception for the inputs that were declared or inferred: {error}. "
+            "Declare other inputs with --input, or pin arguments with --const."
+        ) from error
+
+
+def forward_of(archive: TorchArchive, code: ScriptCode) -> FunctionInfo:
+    """The root module's ``forward``."""
+    info = code.find(getattr(archive.data, "qualname", ""))
+    if not isinstance(info, ClassInfo) or "forward" not in info.methods:
+        raise ReadError(f"{archive.path} holds a module without a forward method: there is nothing to convert.")
+    return info.methods["forward"]
+
+
+@dataclass
+class Call:
+    """One run of ``forward`` into a builder.
+
+    Attributes:
+        ip: the interpreter that ran it.
+        inputs: the value of each parameter.
+        outputs: the results, by name.
+        state: what it wrote to attributes.
+        mutated: the inputs that it changed in place, with their new content.
+        carried: the graph values of the state that was fed, by input name.
+    """
+
+    ip: Interpreter
+    inputs: dict[str, Any]
+    outputs: dict[str, Value]
+    state: dict[StateKey, Any]
+    mutated: dict[str, Value]
+    fed: list[Value]
+
+
+class Program:
+    """An archive's program, which can be run into a graph as often as needed."""
+
+    def __init__(self, archive: TorchArchive, code: ScriptCode, options: ReadOptions) -> None:
+        self.archive = archive
+        self.code = code
+        self._options = options
+        self.warnings: Counter[str] = Counter()
+
+    def _interpreter(self) -> Interpreter:
+        return Interpreter(self.archive, self.code, Builder(), self._note)
+
+    def _note(self, message: str) -> None:
+        self.warnings[message] += 1
+
+    def call(self, signature: Signature, state: dict[StateKey, Spec] | None = None) -> Call:
+        """Runs ``forward`` once, from the saved state or from one that specs describe."""
+        self.warnings.clear()
+        ip = self._interpreter()
+        root = ip.loader.root()
+        arguments = [make_argument(ip.op, argument) for argument in signature.arguments]
+        fed = [value for key, spec in (state or {}).items() for value in place_state(ip, root, key, spec)]
+        block = ip.journal.open()
+        result = ip.call_method(root, "forward", tuple(arguments), {})
+        outputs = dict(output_values(ip, result))
+        # Contents have to be read before the block takes them back.
+        for cell, slot in block.log:
+            if isinstance(cell, Box):
+                ip.content(cell)
+        changed = ip.journal.close(block)
+        inputs = dict(zip(signature.names, arguments, strict=True))
+        mutated = {name: ip.tensor(content) for name, content in _changed_inputs(inputs, changed)}
+        states = find_state(ip, root, {key: content for key, content in changed.items() if key[0].born < block.born})
+        for name in mutated:
+            self._note(f"the model changes its input '{name}' in place; what it leaves there is the output '{name}_out'")
+        return Call(ip, inputs, outputs, states, mutated, fed)
+
+    def lower(self, signature: Signature) -> ir.Model:
+        """The finished model for a signature that leaves nothing open."""
+        call = self.call(signature)
+        specs: dict[StateKey, Spec] = {}
+        if call.state and self._options.state == "steady":
+            specs, call = self._steady(signature, call)
+        outputs = dict(call.outputs)
+        outputs.update({f"{name}_out": value for name, value in call.mutated.items()})
+        for key, spec in specs.items():
+            for suffix, value in _state_outputs(call.ip, spec, call.state.get(key)):
+                outputs[f"{key.name}_out{suffix}"] = value
+        if not outputs:
+            raise ReadError(f"{self.archive.path}: its forward returns nothing that a graph can hold.")
+        for message in self.warnings:
+            self._options.warn(message)
+        defaults = [value for value in call.fed if value.const_value is not None]
+        model = finish(call.ip.op, outputs, defaults)
+        model.graph.name = _identifier(self.archive.data.qualname)
+        return model
+
+    def _steady(self, signature: Signature, call: Call) -> tuple[dict[StateKey, Spec], Call]:
+        """Calls ``forward`` until the specs of its state no longer change."""
+        specs = {key: _lasting(call, content) for key, content in call.state.items()}
+        for _ in range(MAX_CALLS):
+            call = self.call(signature, specs)
+            joined = dict(specs)
+            for key, content in call.state.items():
+                new = _lasting(call, content)
+                joined[key] = abstract.outer(_inputs_only(signature), abstract.join(call.ip, specs[key], new)) if key in specs else new
+            if joined == specs:
+                return specs, call
+            specs = joined
+        raise LoweringError("the types of the model's state do not settle from call to call; export its first call with --state first")
+
+
+def _changed_inputs(inputs: dict[str, Any], changed: dict[tuple[Cell, str | None], Any]) -> Iterator[tuple[str, Any]]:
+    for name, value in inputs.items():
+        if isinstance(value, Box) and (value, None) in changed:
+            yield name, changed[value, None]
+
+
+def _inputs_only(signature: Signature) -> Builder:
+    """A builder that knows the dims of the inputs and nothing else."""
+    op = Builder()
+    for argument in signature.arguments:
+        if not isinstance(argument, Pinned):
+            make_argument(op, argument)
+    return op
+
+
+def _lasting(call: Call, content: Any) -> Spec:
+    """The spec of what a call left in an attribute: what is known stays known, graph values become their type."""
+    return _without_values(call.ip, Same(content))
+
+
+def _without_values(ip: Interpreter, spec: Spec) -> Spec:
+    value = spec.value if isinstance(spec, Same) else None
+    if isinstance(spec, Same) and (value is None or isinstance(value, (bool, int, float, str, ObjectCell))):
+        return spec
+    wide = abstract.widen(ip, spec)
+    if isinstance(wide, abstract.ItemsSpec):
+        return abstract.ItemsSpec(wide.kind, tuple(_without_values(ip, item) for item in wide.items), wide.make)
+    return wide
+
+
+def _state_outputs(ip: Interpreter, spec: Spec, content: Any) -> Iterator[tuple[str, Value]]:
+    values = list(abstract.flatten(ip, spec, content))
+    for i, value in enumerate(values):
+        yield (f".{i}" if len(values) > 1 else ""), value
+
+
+def _identifier(qualname: str) -> str:
+    return qualname.rpartition(".")[2]
+
+
+__all__ = ["Call", "Content", "GraphTypeError", "Program", "Unsupported", "ast", "read_script"]

@@ -1,0 +1,147 @@
+"""Turns what an archive's pickles hold into the interpreter's values: modules, parameters, constants."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from nxconvert.errors import ReadError
+from nxconvert.formats.torch_archive import TorchArchive
+from nxconvert.formats.torch_values import Device, EnumValue, ScriptObject, TensorData
+from nxconvert.formats.torchscript import ClassInfo, EnumInfo, Info, NamedTupleInfo, ScriptCode
+from nxconvert.frontends.pytorch.script.values import Box, Cell, DictCell, EnumMember, ListCell, Named, ObjectCell
+
+if TYPE_CHECKING:
+    from nxconvert.frontends.pytorch.script.interpreter import Interpreter
+
+# Cells of the archive were there before any block was opened.
+_BEFORE_EVERYTHING = -1
+
+
+class Loader:
+    """Loads attributes when they are first asked for: a weight that nothing uses never gets into the graph."""
+
+    def __init__(self, archive: TorchArchive, code: ScriptCode, interpreter: Interpreter) -> None:
+        self._archive = archive
+        self._code = code
+        self._interpreter = interpreter
+        self._objects: dict[int, tuple[ScriptObject, ObjectCell]] = {}
+        self._boxes: dict[Any, Box] = {}
+        self._constants: dict[str, Any] = {}
+
+    def root(self) -> ObjectCell:
+        """The archive's root module.
+
+        Raises:
+            ReadError: if its root is something else.
+        """
+        data = self._archive.data
+        if not isinstance(data, ScriptObject):
+            raise ReadError(f"{self._archive.path} holds a {type(data).__name__}, not a module.")
+        return self._object(data, "")
+
+    def class_of(self, cell: ObjectCell) -> Info | None:
+        """The class of an object as the archive's code defines it; None for classes that are built into PyTorch."""
+        return self._code.find(cell.qualname)
+
+    def attribute(self, cell: ObjectCell, name: str) -> Any:
+        """An attribute as a value, loaded at the first access."""
+        if name in cell.attributes:
+            value = cell.attributes[name]
+            if isinstance(value, _Pending):
+                path = f"{cell.path}.{name}" if cell.path else name
+                value = cell.attributes[name] = self.load(value.raw, path)
+            return value
+        info = self.class_of(cell)
+        if isinstance(info, ClassInfo):
+            if name in info.constants:
+                from nxconvert.frontends.pytorch.script.interpreter import Frame
+
+                return self._interpreter.evaluate(info.constants[name], Frame(info.path, {}))
+            if name in info.methods:
+                from nxconvert.frontends.pytorch.script.interpreter import BoundMethod
+
+                return BoundMethod(info.methods[name], cell)
+        raise ReadError(f"{self._archive.path} is damaged: {cell.qualname} has no attribute '{name}'.")
+
+    @staticmethod
+    def is_pending(value: Any) -> bool:
+        """Whether an attribute has not been loaded yet."""
+        return isinstance(value, _Pending)
+
+    def constant(self, name: str) -> Any:
+        """``CONSTANTS.c0`` and so on."""
+        if name not in self._constants:
+            index = int(name[1:]) if name[1:].isdigit() else -1
+            constants = self._archive.constants
+            if not 0 <= index < len(constants):
+                raise ReadError(f"{self._archive.path} is damaged: its code names the constant {name}, which it does not have.")
+            self._constants[name] = self.load(constants[index], f"CONSTANTS.{name}")
+        return self._constants[name]
+
+    def load(self, raw: Any, path: str) -> Any:
+        """A value of a pickle as a value of the interpreter."""
+        value = self._load(raw, path)
+        if isinstance(value, Cell):
+            value.born = _BEFORE_EVERYTHING
+        return value
+
+    def _load(self, raw: Any, path: str) -> Any:
+        if isinstance(raw, TensorData):
+            return self._tensor(raw, path)
+        if isinstance(raw, ScriptObject):
+            return self._named_or_object(raw, path)
+        if isinstance(raw, dict):
+            return DictCell({key: self.load(item, f"{path}.{key}") for key, item in raw.items()})
+        if isinstance(raw, list):
+            return ListCell(tuple(self.load(item, f"{path}.{i}") for i, item in enumerate(raw)), _elem_of(raw))
+        if isinstance(raw, tuple):
+            return tuple(self.load(item, f"{path}.{i}") for i, item in enumerate(raw))
+        if isinstance(raw, Device):
+            return raw.name
+        if isinstance(raw, EnumValue):
+            info = self._code.find(raw.qualname)
+            members = info.members if isinstance(info, EnumInfo) else {}
+            return EnumMember(raw.qualname, next((n for n, v in members.items() if v == raw.value), ""), raw.value)
+        return raw
+
+    def _named_or_object(self, raw: ScriptObject, path: str) -> Any:
+        info = self._code.find(raw.qualname)
+        if isinstance(info, NamedTupleInfo):
+            items = [self.load(raw.attributes[name], f"{path}.{name}") for name in info.fields]
+            return Named.make(raw.qualname, tuple(info.fields), items)
+        return self._object(raw, path)
+
+    def _object(self, raw: ScriptObject, path: str) -> ObjectCell:
+        known = self._objects.get(id(raw))
+        if known is None:
+            cell = ObjectCell(raw.qualname, {name: _Pending(value) for name, value in raw.attributes.items()}, path)
+            cell.born = _BEFORE_EVERYTHING
+            # The raw object is kept alive, so that its id stays its own.
+            known = self._objects[id(raw)] = (raw, cell)
+        return known[1]
+
+    def _tensor(self, raw: TensorData, path: str) -> Box:
+        box = self._boxes.get(raw.key)
+        if box is None:
+            if raw.quantizer is not None:
+                from nxconvert.frontends.pytorch.ops.quantized import load_quantized
+
+                content = load_quantized(self._interpreter.op, raw, path)
+            else:
+                content = self._interpreter.op.weight(raw.to_ir(path), path, raw.key)
+            box = self._boxes[raw.key] = Box(content)
+        return box
+
+
+class _Pending:
+    """An attribute that has not been asked for yet."""
+
+    __slots__ = ("raw",)
+
+    def __init__(self, raw: Any) -> None:
+        self.raw = raw
+
+
+def _elem_of(raw: list[Any]) -> str | None:
+    tag = getattr(raw, "type_tag", None)
+    return tag[5:-1] if tag and tag.startswith("List[") else None

@@ -1,0 +1,104 @@
+"""Which operators a program can reach that have no lowering: all of them, for one message."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+
+from nxconvert.errors import Unsupported, UnsupportedError
+from nxconvert.formats.torch_archive import TorchArchive
+from nxconvert.formats.torch_values import ScriptObject
+from nxconvert.formats.torchscript import ClassInfo, FunctionInfo, ScriptCode
+from nxconvert.frontends.pytorch.script import containers, numbers
+from nxconvert.frontends.pytorch.table import aten
+
+_NO_OPERATORS = frozenset({"device", "dtype", "classes"})
+
+
+def complete(archive: TorchArchive, code: ScriptCode, error: UnsupportedError) -> list[Unsupported]:
+    """The items of ``error``, and every other operator without a lowering in the code of the archive's modules.
+
+    Args:
+        archive: the archive.
+        code: its code.
+        error: what stopped the conversion.
+    """
+    found = {item.what: item for item in error.items}
+    for function in _functions(archive, code):
+        for node in ast.walk(function.node):
+            name = _operator(node)
+            if name is None or supported(name):
+                continue
+            what = name if "::" in name else f"aten::{name}"
+            known = found.get(what)
+            if known is None:
+                found[what] = Unsupported(what, "", code.location(function.path, node))
+            elif known not in error.items:
+                found[what] = Unsupported(what, known.why, known.where, known.count + 1)
+    return list(found.values())
+
+
+def supported(name: str) -> bool:
+    """Whether an operator, in-place forms included, has a lowering or is computed while reading."""
+    name = name.removeprefix("aten::")
+    names = (name, name[:-1]) if name.endswith("_") else (name,)
+    return any(n in aten or n in numbers.OPERATIONS or containers.handles(n) for n in names)
+
+
+def _operator(node: ast.AST) -> str | None:
+    """``add`` of ``torch.add(...)``, ``quantized::linear`` of ``ops.quantized.linear(...)``."""
+    if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
+        return None
+    parts = ast.unparse(node.func).split(".")
+    if parts[0] == "torch" and len(parts) == 2 and parts[1] not in _NO_OPERATORS:
+        return parts[1]
+    return "::".join(parts[1:]) if parts[0] == "ops" and len(parts) == 3 else None
+
+
+def _functions(archive: TorchArchive, code: ScriptCode) -> Iterator[FunctionInfo]:
+    """The functions that ``forward`` of the root reaches: methods of the modules it holds, and free functions named in them."""
+    classes = _classes(archive.data)
+    queue: list[FunctionInfo] = []
+    methods: dict[str, list[FunctionInfo]] = {}
+    for qualname in classes:
+        info = code.find(qualname)
+        if isinstance(info, ClassInfo):
+            for name, method in info.methods.items():
+                methods.setdefault(name, []).append(method)
+    root = code.find(getattr(archive.data, "qualname", ""))
+    if isinstance(root, ClassInfo) and "forward" in root.methods:
+        queue.append(root.methods["forward"])
+    seen: set[str] = set()
+    while queue:
+        function = queue.pop()
+        if function.qualname in seen:
+            continue
+        seen.add(function.qualname)
+        yield function
+        for node in ast.walk(function.node):
+            if not isinstance(node, ast.Attribute):
+                continue
+            queue.extend(methods.get(node.attr, ()))
+            path = ast.unparse(node) if node.attr not in methods else ""
+            if path.startswith("__torch__."):
+                named = code.find(path)
+                if isinstance(named, FunctionInfo):
+                    queue.append(named)
+
+
+def _classes(value: object) -> dict[str, None]:
+    found: dict[str, None] = {}
+    stack, seen = [value], set()
+    while stack:
+        item = stack.pop()
+        if id(item) in seen:
+            continue
+        seen.add(id(item))
+        if isinstance(item, ScriptObject):
+            found[item.qualname] = None
+            stack.extend(item.attributes.values())
+        elif isinstance(item, (list, tuple)):
+            stack.extend(item)
+        elif isinstance(item, dict):
+            stack.extend(item.values())
+    return found

@@ -1,0 +1,120 @@
+"""The state of a model: attributes of its modules that ``forward`` writes, found by where they hang in the module tree."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from nxconvert.frontends.pytorch.script import abstract
+from nxconvert.frontends.pytorch.script.abstract import Content, Same, Spec
+from nxconvert.frontends.pytorch.script.values import Box, Cell, DictCell, ListCell, ObjectCell
+from nxconvert.graph.builder import Value
+
+if TYPE_CHECKING:
+    from nxconvert.frontends.pytorch.script.interpreter import Interpreter
+
+
+@dataclass(frozen=True)
+class StateKey:
+    """Where a piece of state hangs.
+
+    Attributes:
+        path: the attribute names from the root.
+        inside: whether the content of what hangs there changes (a buffer, a list), and not the attribute itself.
+    """
+
+    path: tuple[str, ...]
+    inside: bool
+
+    @property
+    def name(self) -> str:
+        """The name of the input."""
+        return ".".join(self.path)
+
+
+def find_state(ip: Interpreter, root: ObjectCell, changed: dict[tuple[Cell, str | None], Any]) -> dict[StateKey, Any]:
+    """The changed cells that belong to the module tree, by where they hang, in the tree's order."""
+    found: dict[StateKey, Any] = {}
+    for path, owner, name in attributes(ip, root):
+        if (owner, name) in changed:
+            found[StateKey(path, inside=False)] = changed[owner, name]
+        value = owner.attributes[name]
+        if isinstance(value, Cell) and (value, None) in changed:
+            content = changed[value, None]
+            found.setdefault(StateKey(path, inside=True), Content(content, value.elem) if isinstance(value, ListCell) else content)
+    return found
+
+
+def attributes(ip: Interpreter, root: ObjectCell) -> Iterator[tuple[tuple[str, ...], ObjectCell, str]]:
+    """Every attribute of the module tree that has been loaded: its path, the object it belongs to, and its name."""
+    stack: list[tuple[tuple[str, ...], ObjectCell]] = [((), root)]
+    seen: set[int] = set()
+    while stack:
+        path, owner = stack.pop()
+        if id(owner) in seen:
+            continue
+        seen.add(id(owner))
+        for name, value in list(owner.attributes.items()):
+            if ip.loader.is_pending(value):
+                continue
+            yield (*path, name), owner, name
+            if isinstance(value, ObjectCell):
+                stack.append(((*path, name), value))
+
+
+def place_state(ip: Interpreter, root: ObjectCell, key: StateKey, spec: Spec) -> list[Value]:
+    """Puts what ``spec`` describes where ``key`` says, as graph inputs where it is not known.
+
+    Returns:
+        the inputs; one has the saved content in ``const_value`` where that is of its type.
+    """
+    owner: Any = root
+    for name in key.path[:-1]:
+        owner = ip.loader.attribute(owner, name)
+    saved = ip.loader.attribute(owner, key.path[-1])
+    defaults = _defaults(ip, spec, saved)
+    types = list(abstract.types_of(ip.op, spec))
+    inputs = []
+    for i, type_ in enumerate(types):
+        name = f"{key.name}.{i}" if len(types) > 1 else key.name
+        make = ip.op.sequence_input if type_.sequence else ip.op.input
+        inputs.append(make(name, type_.dtype, type_.dims))  # type: ignore[operator]
+    for default, given in zip(defaults, inputs, strict=False):
+        if _fits(default, given):
+            given.const_value = default.const_value
+    value = abstract.rebuild(ip, spec, iter(inputs))
+    if not key.inside:
+        owner.attributes[key.path[-1]] = _early(value)
+    elif isinstance(saved, (Box, ListCell)):
+        saved.content = value.content if isinstance(value, (Box, ListCell)) else value
+    elif isinstance(saved, DictCell):
+        saved.content = value
+    return inputs
+
+
+def _early(value: Any) -> Any:
+    if isinstance(value, Cell):
+        value.born = -1  # it was there before forward was called
+    return value
+
+
+def _defaults(ip: Interpreter, spec: Spec, saved: Any) -> list[Value]:
+    """The saved content as the values that ``spec`` asks for; none if it is of another kind. Their names become free."""
+    if isinstance(saved, ListCell):
+        saved = Content(saved.content, saved.elem)
+    try:
+        values = list(abstract.flatten(ip, spec, saved))
+    except (LookupError, ValueError, TypeError, AttributeError, abstract.Unjoinable):
+        return []
+    for value in values:
+        ip.op.forget(value)
+    return values
+
+
+def _fits(default: Value, given: Value) -> bool:
+    """Whether a saved content has the dtype and exactly the dims of the input."""
+    return default.etype == given.etype and default.dims == given.dims and all(isinstance(dim, int) for dim in given.dims)
+
+
+__all__ = ["Same", "StateKey", "attributes", "find_state", "place_state"]

@@ -1,0 +1,62 @@
+"""From a builder to a model: outputs named, initializers registered, every value stamped with its shape."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import onnx_ir as ir
+
+from nxconvert.graph.builder import Builder, Value
+
+IR_VERSION = 10
+
+
+def finish(op: Builder, outputs: Mapping[str, Value], defaults: Iterable[Value] = ()) -> ir.Model:
+    """The model that a builder has built.
+
+    Args:
+        op: the root builder.
+        outputs: the graph's outputs by name, in order.
+        defaults: inputs that carry a default in ``const_value``, so that a caller may leave them out.
+
+    Returns:
+        a model at the internal opset. Initializers that nothing uses are left out; every value has a dtype and a shape.
+    """
+    graph = op.graph(list(outputs.values()), "main")
+    _name_outputs(graph, list(outputs))
+    for value in op.initializers():
+        if value.uses():
+            graph.register_initializer(value)
+    for value in defaults:
+        graph.register_initializer(value)
+    for value in [*graph.inputs, *graph.initializers.values()]:
+        stamp(value)
+    for node in ir.traversal.RecursiveGraphIterator(graph):
+        for value in node.outputs:
+            stamp(value)
+        for attribute in node.attributes.values():
+            if attribute.type == ir.AttributeType.GRAPH:
+                for value in attribute.as_graph().inputs:
+                    stamp(value)
+    return ir.Model(graph, ir_version=IR_VERSION)
+
+
+def stamp(value: ir.Value) -> None:
+    """Writes the dims that the builder knows into the value's shape."""
+    if isinstance(value, Value) and value.dims is not None:
+        value.shape = ir.Shape([dim if isinstance(dim, int) else str(dim) for dim in value.dims])
+
+
+def _name_outputs(graph: ir.Graph, names: list[str]) -> None:
+    """Gives the outputs their names; whatever inside the graph has such a name steps aside."""
+    wanted = dict.fromkeys(names)
+    for node in ir.traversal.RecursiveGraphIterator(graph):
+        for value in node.outputs:
+            if value.name in wanted:
+                value.name = f"{value.name}/inner"
+    taken = {value.name for value in graph.inputs}
+    for value, name in zip(graph.outputs, names, strict=True):
+        while name in taken:
+            name = f"{name}_out"
+        taken.add(name)
+        value.name = name
