@@ -62,6 +62,15 @@ class MappedFile:
             reason = getattr(error, "strerror", None) or str(error)
             raise ReadError(f"{self.path} cannot be read: {reason}.") from error
 
+    def release(self, offset: int, nbytes: int) -> None:
+        """Give the memory of mapped bytes back; they are read from the file again when they are next touched.
+
+        Without it a conversion that reads every weight once ends up with all of the file in its memory.
+        """
+        if nbytes > 0 and hasattr(mmap, "MADV_DONTNEED"):
+            start = offset - offset % mmap.PAGESIZE
+            self.mmap.madvise(mmap.MADV_DONTNEED, start, offset + nbytes - start)
+
     def __del__(self) -> None:
         if self.fd >= 0:
             os.close(self.fd)
@@ -130,7 +139,15 @@ def transposed(tensor: ir.TensorProtocol, perm: Sequence[int], name: str | None 
     perm = tuple(perm)
     dims = tensor.shape.numpy()
     shape = [dims[axis] for axis in perm]
-    return ComputedTensor(lambda: contiguous(tensor.numpy().transpose(perm)), tensor.dtype, shape, name or tensor.name)
+
+    def compute() -> np.ndarray:
+        view = tensor.numpy().transpose(perm)
+        array = contiguous(view)
+        if array is not view and isinstance(tensor, MappedTensor):
+            tensor.file.release(tensor.offset, tensor.nbytes)
+        return array
+
+    return ComputedTensor(compute, tensor.dtype, shape, name or tensor.name)
 
 
 def contiguous(array: np.ndarray) -> np.ndarray:

@@ -306,6 +306,8 @@ class TensorData:
     def _computed(self) -> np.ndarray:
         """The elements where they are not those of the file."""
         array = self._gather()
+        first, end = self.offset * self._itemsize(), self._extent() * self._itemsize()
+        self.storage.file.release(self.storage.offset + first, end - first)
         if self.conjugated:
             array = np.conjugate(array)
         return np.negative(array) if self.negated else array

@@ -70,6 +70,21 @@ def test_the_file_stays_open_as_long_as_a_tensor_lives(tmp_path: Path) -> None:
         os.fstat(fd)
 
 
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="tells the memory of a process on Linux only")
+def test_a_transposition_gives_the_memory_of_the_file_back(tmp_path: Path) -> None:
+    def resident() -> int:
+        status = Path("/proc/self/status").read_text()
+        return int(status.split("RssFile:")[1].split()[0])
+
+    path = tmp_path / "weights"
+    path.write_bytes(np.arange(8 << 20, dtype="<i4").tobytes())
+    tensor = MappedTensor(MappedFile(path), 0, ir.DataType.INT32, (4096, 2048))
+    before = resident()
+    assert transposed(tensor, (1, 0)).numpy()[3, 4] == 3 + 4 * 2048
+    assert resident() - before < 1 << 10
+    assert tensor.numpy()[4, 3] == 3 + 4 * 2048
+
+
 def test_what_cannot_be_mapped(tmp_path: Path) -> None:
     (tmp_path / "empty").touch()
     with pytest.raises(ReadError, match="is empty"):
