@@ -19,58 +19,13 @@ import numpy as np
 import onnx
 import onnx_ir as ir
 
-from nxconvert.graph import IR_OPSET
+from nxconvert.graph import IR_OPSET, rules
 from nxconvert.graph.dims import Dim, Int, Operation, Symbol, bounds
+from nxconvert.graph.values import FOLD_LIMIT, GraphTypeError, TensorType, Value
 
-# Larger results are left to the runtime: folding is for shapes, masks and scalars, not for weights.
-FOLD_LIMIT = 1 << 16
+__all__ = ["FOLD_LIMIT", "SOURCE_KEY", "Builder", "GraphTypeError", "TensorType", "Value", "detach"]
+
 SOURCE_KEY = "nxconvert.source"
-
-
-class TensorType(NamedTuple):
-    """What a rule says of one output.
-
-    Attributes:
-        dtype: of the tensor, or of a sequence's elements.
-        dims: its size along each axis. Of a sequence, those of its elements: None where their ranks differ or are not known, and
-            None for a size that varies between them.
-        sequence: whether it is a sequence of tensors.
-        content: the integers that a scalar or vector holds, where they are known as dims.
-    """
-
-    dtype: ir.DataType
-    dims: tuple[Int, ...] | None
-    sequence: bool = False
-    content: tuple[Int, ...] | None = None
-
-
-class GraphTypeError(Exception):
-    """Operands that the operator cannot take: an error in a lowering, or in a guess about the inputs."""
-
-
-class Value(ir.Value):
-    """A value of the graph, with dims that arithmetic understands.
-
-    Attributes:
-        etype: the element type, which a value of the builder always has.
-        dims: the size of each axis; None only for a sequence.
-        is_sequence: whether it is a sequence of tensors.
-        array: its content if it is a small constant, else None.
-        content: the integers that a scalar or vector computes, where they are known as dims, else None.
-    """
-
-    __slots__ = ("array", "content", "dims", "etype", "is_sequence")
-
-    def __init__(self, name: str, type_: TensorType, array: np.ndarray | None = None) -> None:
-        self.etype, dims, self.is_sequence, self.content = type_
-        tensor = ir.TensorType(self.etype)
-        super().__init__(name=name, type=ir.SequenceType(tensor) if self.is_sequence else tensor)
-        self.dims: tuple[Int, ...] = dims  # type: ignore[assignment]
-        self.array = array
-
-    @property
-    def rank(self) -> int:
-        return len(self.dims)
 
 
 class _Formal(NamedTuple):
@@ -105,6 +60,7 @@ _schema = functools.lru_cache(maxsize=None)(_Schema)
 _NEVER_FOLDED = frozenset({ir.DataType.COMPLEX64, ir.DataType.COMPLEX128, ir.DataType.STRING})
 _INDEX_TYPES = frozenset({"tensor(int64)", "tensor(int32)"})
 _ONLY_TYPES = {"tensor(bool)": ir.DataType.BOOL, "tensor(float)": ir.DataType.FLOAT}
+_BY_WIDTH = (ir.DataType.FLOAT, ir.DataType.INT64, ir.DataType.BOOL)
 _NUMPY_DEFAULTS = {bool: ir.DataType.BOOL, int: ir.DataType.INT64, float: ir.DataType.FLOAT}
 
 
@@ -256,8 +212,6 @@ class Builder:
             _outputs: how many outputs are wanted, where the operator has optional ones (``MaxPool``, ``Unique``, ...): one by default.
             attributes: those that are not None are given to the node.
         """
-        from nxconvert.graph import rules
-
         inputs = self._promote(op_type, operands)
         attributes = {name: value for name, value in attributes.items() if value is not None}
         simplify = rules.SIMPLIFY.get(op_type)
@@ -608,7 +562,7 @@ def _as_array(data: Any, dtype: ir.DataType | None) -> np.ndarray:
         natural = _natural_dtype(data)
         if dtype is None:
             dtype = natural
-        elif natural == ir.DataType.FLOAT and dtype.is_integer():
+        elif natural.is_floating_point() and dtype.is_integer():
             raise GraphTypeError(f"{data} is to be a constant of dtype {dtype.name}")
     # np.require keeps rank 0, which np.ascontiguousarray does not.
     return np.require(np.asarray(data, dtype.numpy() if dtype else None), requirements="C")
@@ -618,8 +572,8 @@ def _natural_dtype(data: Any) -> ir.DataType:
     """The dtype of a Python number or a (nested) list of numbers: of several kinds of numbers the widest."""
     if isinstance(data, (list, tuple)):
         found = {_natural_dtype(item) for item in data}
-        return next((d for d in (ir.DataType.FLOAT, ir.DataType.INT64, ir.DataType.BOOL) if d in found), ir.DataType.INT64)
-    return _NUMPY_DEFAULTS[type(data)]
+        return next((d for d in _BY_WIDTH if d in found), next(iter(found), ir.DataType.INT64))
+    return _NUMPY_DEFAULTS.get(type(data)) or ir.DataType.from_numpy(np.asarray(data).dtype)
 
 
 def _attribute(name: str, value: Any, kind: ir.AttributeType) -> ir.Attr:

@@ -3,8 +3,8 @@
 Four registries, filled by the modules of this package, one a family of operators. A rule is a function whose signature is the
 operator's schema, ``rule(op, *inputs, **attributes)``; inputs that are left out are None, attributes have the schema's defaults.
 
-- :data:`INFER`: result types. A rule returns one :class:`~nxconvert.graph.builder.TensorType` an output, optional ones included. It
-  raises :class:`~nxconvert.graph.builder.GraphTypeError` for operands that the operator certainly cannot take; a symbol that could
+- :data:`INFER`: result types. A rule returns one :class:`~nxconvert.graph.values.TensorType` an output, optional ones included. It
+  raises :class:`~nxconvert.graph.values.GraphTypeError` for operands that the operator certainly cannot take; a symbol that could
   fit is no error. The dtypes of the inputs have been checked against the schema before.
 - :data:`FOLD`: the numpy function of the operator (without ``op``), used where all inputs are small constants; None if it would not be
   exact.
@@ -24,9 +24,10 @@ import onnx
 import onnx_ir as ir
 
 from nxconvert.graph import IR_OPSET
+from nxconvert.graph.values import FOLD_LIMIT, GraphTypeError, TensorType, Value
 
 if TYPE_CHECKING:
-    from nxconvert.graph.builder import Builder, TensorType, Value
+    from nxconvert.graph.builder import Builder
     from nxconvert.graph.dims import Int
 
 InferRule = Callable[..., "list[TensorType]"]
@@ -115,8 +116,6 @@ class Signature:
 
     def check(self, inputs: Sequence[Value | None]) -> None:
         """Raises GraphTypeError for inputs that the schema forbids: too many or few, a wrong dtype, dtypes that should agree."""
-        from nxconvert.graph.builder import GraphTypeError
-
         formals = self.formals
         count = len(formals)
         if len(inputs) > count and not self.variadic:
@@ -163,8 +162,6 @@ def infer(op: Builder, op_type: str, inputs: list[Any], attributes: dict[str, An
         LookupError: if there is no rule for the operator.
         GraphTypeError: if the operator cannot take these operands.
     """
-    from nxconvert.graph.builder import GraphTypeError
-
     try:
         rule = INFER[op_type]
     except KeyError:
@@ -197,8 +194,6 @@ def describe(value: Value) -> str:
 
 def fold(op_type: str, inputs: Sequence[Any], attributes: Mapping[str, Any], types: Sequence[TensorType]) -> list[np.ndarray] | None:
     """The node's outputs if they are small constants, else None."""
-    from nxconvert.graph.builder import FOLD_LIMIT
-
     known = types[0].content
     if known is not None and all(isinstance(i, int) for i in known):
         return [np.array(known, types[0].dtype.numpy()).reshape([len(known)] if types[0].dims else [])]

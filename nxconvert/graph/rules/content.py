@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from nxconvert.graph.builder import Value
 from nxconvert.graph.dims import Int, bounds, compare, floordiv, maximum, minimum, mod, product
 from nxconvert.graph.rules import CONTENT, content_rule
 from nxconvert.graph.rules.common import Dims, integers
+from nxconvert.graph.values import Value
 
 
 def known_content(op_type: str, inputs: list[Any], attributes: dict[str, Any]) -> Dims | None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import onnx_ir as ir
 
-from nxconvert.graph.builder import Builder, TensorType, Value
 from nxconvert.graph.rules import infer_rule
 from nxconvert.graph.rules.common import broadcast_dims, broadcastable_to, dtype_of, same, tensor
+from nxconvert.graph.values import TensorType, Value
+
+if TYPE_CHECKING:
+    from nxconvert.graph.builder import Builder
 
 _UNARY = (
     "Abs", "Acos", "Acosh", "Asin", "Asinh", "Atan", "Atanh", "BitwiseNot", "Ceil", "Celu", "Clip", "Cos", "Cosh", "Elu", "Erf", "Exp",

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import onnx_ir as ir
 
-from nxconvert.graph.builder import Builder, TensorType, Value
 from nxconvert.graph.dims import Int, floordiv, maximum
 from nxconvert.graph.rules import infer_rule
 from nxconvert.graph.rules.common import attribute_array, ceil_div, dtype_of, integers, length_of, tensor, want_rank
+from nxconvert.graph.values import TensorType, Value
+
+if TYPE_CHECKING:
+    from nxconvert.graph.builder import Builder
 
 
 @infer_rule("Constant")

@@ -6,16 +6,19 @@ Floating point keeps its sign of zero and its NaN: ``x + 0`` and ``x * 1`` are d
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import onnx_ir as ir
 
-from nxconvert.graph.builder import Builder, Value
 from nxconvert.graph.dims import Dim, bounds
 from nxconvert.graph.rules import simplify_rule
 from nxconvert.graph.rules.common import broadcast_dims, integers
 from nxconvert.graph.rules.index import slice_size
 from nxconvert.graph.rules.shape import reshaped_dims
+from nxconvert.graph.values import Value
+
+if TYPE_CHECKING:
+    from nxconvert.graph.builder import Builder
 
 _D = ir.DataType
 _EXACT_IN: dict[ir.DataType, frozenset[ir.DataType]] = {

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import onnx_ir as ir
 
-from nxconvert.graph.builder import Builder, GraphTypeError, TensorType, Value
 from nxconvert.graph.dims import Int, compare, maximum, minimum, product
 from nxconvert.graph.rules import infer_rule
 from nxconvert.graph.rules.common import (
@@ -22,6 +21,10 @@ from nxconvert.graph.rules.common import (
     tensor,
     want_rank,
 )
+from nxconvert.graph.values import GraphTypeError, TensorType, Value
+
+if TYPE_CHECKING:
+    from nxconvert.graph.builder import Builder
 
 # Ends at or beyond this are how exporters write "to the end".
 _FAR = 2**31 - 1

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import onnx_ir as ir
 
-from nxconvert.graph.builder import Builder, GraphTypeError, TensorType, Value
 from nxconvert.graph.dims import Int
 from nxconvert.graph.rules import infer_rule
 from nxconvert.graph.rules.common import Dims, agree, broadcast_dims, broadcastable_to, tensor, want_rank
+from nxconvert.graph.values import GraphTypeError, TensorType, Value
+
+if TYPE_CHECKING:
+    from nxconvert.graph.builder import Builder
 
 
 def matmul_dims(op: Builder, a: Dims, b: Dims) -> Dims:

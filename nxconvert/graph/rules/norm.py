@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import onnx_ir as ir
 
-from nxconvert.graph.builder import Builder, TensorType, Value
 from nxconvert.graph.rules import infer_rule
 from nxconvert.graph.rules.common import agree, broadcastable_to, dtype_of, normal_axes, normal_axis, same, want_rank
+from nxconvert.graph.values import TensorType, Value
+
+if TYPE_CHECKING:
+    from nxconvert.graph.builder import Builder
 
 
 def _per_channel(x: Value, *parameters: Value) -> None:

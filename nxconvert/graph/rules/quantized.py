@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import onnx_ir as ir
 
-from nxconvert.graph.builder import Builder, GraphTypeError, TensorType, Value
 from nxconvert.graph.rules import infer_rule
 from nxconvert.graph.rules.common import agree, normal_axis, tensor
 from nxconvert.graph.rules.linear import matmul_dims
+from nxconvert.graph.values import GraphTypeError, TensorType, Value
+
+if TYPE_CHECKING:
+    from nxconvert.graph.builder import Builder
 
 
 def _check_scale(x: Value, scale: Value, zero: Value | None, axis: int) -> None:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import onnx_ir as ir
 
-from nxconvert.graph.builder import Builder, GraphTypeError, TensorType, Value
 from nxconvert.graph.rules import infer_rule
 from nxconvert.graph.rules.common import Dims, agree, normal_axes, normal_axis, same, static_integers, tensor, want_rank
+from nxconvert.graph.values import GraphTypeError, TensorType, Value
+
+if TYPE_CHECKING:
+    from nxconvert.graph.builder import Builder
 
 REDUCTIONS = (
     "ReduceL1", "ReduceL2", "ReduceLogSum", "ReduceLogSumExp", "ReduceMax", "ReduceMean", "ReduceMin", "ReduceProd", "ReduceSum",

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from nxconvert.graph.builder import Builder, TensorType, Value
 from nxconvert.graph.rules import infer_rule
 from nxconvert.graph.rules.common import agree, want_rank
+from nxconvert.graph.values import TensorType, Value
+
+if TYPE_CHECKING:
+    from nxconvert.graph.builder import Builder
 
 
 def _recurrent(gates: int, states: int) -> Any:

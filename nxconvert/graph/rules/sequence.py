@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import onnx_ir as ir
 
-from nxconvert.graph.builder import Builder, GraphTypeError, TensorType, Value
 from nxconvert.graph.dims import Int
 from nxconvert.graph.rules import infer_rule
 from nxconvert.graph.rules.common import dtype_of, integers, normal_axis, tensor, want_rank
+from nxconvert.graph.values import GraphTypeError, TensorType, Value
+
+if TYPE_CHECKING:
+    from nxconvert.graph.builder import Builder
 
 
 def element_dims(op: Builder, sequence: Value) -> tuple[Int, ...]:

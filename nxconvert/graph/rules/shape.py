@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import onnx_ir as ir
 
-from nxconvert.graph.builder import Builder, GraphTypeError, TensorType, Value
 from nxconvert.graph.dims import Int, compare, floordiv, product
 from nxconvert.graph.rules import infer_rule
 from nxconvert.graph.rules.common import (
@@ -25,6 +25,10 @@ from nxconvert.graph.rules.common import (
     tensor,
     want_rank,
 )
+from nxconvert.graph.values import GraphTypeError, TensorType, Value
+
+if TYPE_CHECKING:
+    from nxconvert.graph.builder import Builder
 
 
 @infer_rule("Reshape")

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from nxconvert.graph.builder import Builder, GraphTypeError, TensorType, Value
+from typing import TYPE_CHECKING
+
 from nxconvert.graph.dims import Int, compare, floordiv
 from nxconvert.graph.rules import infer_rule
 from nxconvert.graph.rules.common import agree, integers, normal_axis, static_integers, tensor, want_rank
+from nxconvert.graph.values import GraphTypeError, TensorType, Value
+
+if TYPE_CHECKING:
+    from nxconvert.graph.builder import Builder
 
 
 @infer_rule("DFT")

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import onnx_ir as ir
 
-from nxconvert.graph.builder import Builder, GraphTypeError, TensorType, Value
 from nxconvert.graph.dims import Int, compare, floordiv, minimum, product
 from nxconvert.graph.rules import infer_rule
 from nxconvert.graph.rules.common import Dims, agree, ceil_div, integers, tensor, want_rank
+from nxconvert.graph.values import GraphTypeError, TensorType, Value
+
+if TYPE_CHECKING:
+    from nxconvert.graph.builder import Builder
 
 
 class _Window(NamedTuple):
