@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 __all__ = ["Frame", "SourceRanges"]
@@ -82,7 +83,14 @@ class SourceRanges:
             lines, file = "".join(pieces), self._strings[file]
         if not (isinstance(file, str) and file):
             return ()
-        stack = [_STACK_LINE.fullmatch(line) for line in lines.split("\n") if line]
-        if stack and all(stack):
-            return tuple(Frame(match[1], int(match[2]), match[3]) for match in stack if match)
+        stack = [_frame(line) for line in lines.split("\n") if line]
+        if stack and None not in stack:
+            return tuple(frame for frame in stack if frame)
         return (Frame(file, first + lines.encode()[:start].count(b"\n")),)
+
+
+@lru_cache(maxsize=4096)
+def _frame(line: str) -> Frame | None:
+    """A line of a Python stack.  The outer ones are the same for every operator of a model."""
+    match = _STACK_LINE.fullmatch(line)
+    return Frame(match[1], int(match[2]), match[3]) if match else None
