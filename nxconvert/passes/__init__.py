@@ -1,0 +1,75 @@
+"""Passes over the shared graph: graph in, the same graph back, simpler or for another operator set.
+
+A pass is an `onnx_ir.passes.InPlacePass` whose docstring is its rules. None of them reads weights: what a weight
+becomes is computed when the file is written. Every pass keeps the graph's inputs and outputs with their names, the
+names of parameters, and each node's origin.
+
+    optimize(model)            # what every conversion does
+    convert_opset(model, 17)   # what a backend does for the user who asks for it
+"""
+
+from __future__ import annotations
+
+import onnx_ir as ir
+
+from nxconvert.passes.cleanup import (
+    EliminateIdentities,
+    MergeEqualInitializers,
+    MergeEqualNodes,
+    RemoveUnused,
+)
+from nxconvert.passes.fusion import FoldAffineIntoWeights, MatMulToGemm, PadIntoWindow, TransposeWeights
+from nxconvert.passes.opset import NEWEST_OPSET, OLDEST_OPSET, convert_opset
+from nxconvert.passes.simplify import CancelSqueezes, ComposeCasts, ComposeReshapes, ComposeTransposes
+
+__all__ = [
+    "NEWEST_OPSET",
+    "OLDEST_OPSET",
+    "CancelSqueezes",
+    "ComposeCasts",
+    "ComposeReshapes",
+    "ComposeTransposes",
+    "EliminateIdentities",
+    "FoldAffineIntoWeights",
+    "MatMulToGemm",
+    "MergeEqualInitializers",
+    "MergeEqualNodes",
+    "PadIntoWindow",
+    "RemoveUnused",
+    "TransposeWeights",
+    "convert_opset",
+    "default_passes",
+    "optimize",
+]
+
+
+def default_passes() -> list[ir.passes.PassBase]:
+    """What every conversion runs, in order."""
+    simplifications = ir.passes.PassManager(
+        [
+            EliminateIdentities(),
+            ComposeTransposes(),
+            ComposeReshapes(),
+            CancelSqueezes(),
+            ComposeCasts(),
+            MergeEqualNodes(),
+        ],
+        steps=4,
+    )
+    return [
+        RemoveUnused(),
+        MergeEqualInitializers(),
+        simplifications,
+        PadIntoWindow(),
+        FoldAffineIntoWeights(),
+        MatMulToGemm(),
+        TransposeWeights(),
+        RemoveUnused(),
+    ]
+
+
+def optimize(model: ir.Model) -> ir.Model:
+    """Runs `default_passes` over `model`, in place, and returns it."""
+    for one in default_passes():
+        one(model)
+    return model

@@ -1,0 +1,268 @@
+"""What passes have in common: reading constants, changing and removing nodes, noting where they came from."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterable, Iterator, Sequence
+from typing import ClassVar
+
+import numpy as np
+import onnx_ir as ir
+
+#: The key of a node's metadata under which its origin stands: source operator, file and line.
+SOURCE_KEY = "nxconvert.source"
+#: Constants up to this size may be looked into; larger ones are weights, which nobody reads before they are written.
+SMALL_BYTES = 4096
+
+
+class NodePass(ir.passes.InPlacePass):
+    """A pass that looks at the nodes of some operators, one by one, in the main graph and its subgraphs.
+
+    Nodes come in topological order, producers first; a node added behind the current one is looked at as well.
+    Functions are left alone: they hold no weights, and none of our frontends makes any.
+    """
+
+    #: The operators of the standard domain that `rewrite` is called for.
+    op_types: ClassVar[frozenset[str]]
+
+    #: Makes names for new values.
+    names: Names
+
+    def call(self, model: ir.Model) -> ir.passes.PassResult:
+        self.names = Names(model)
+        modified = False
+        for graph in list(model.graphs()):
+            for node in graph:
+                if node.op_type in self.op_types and node.domain == "" and node.graph is graph:
+                    modified |= self.rewrite(node)
+        return ir.passes.PassResult(model, modified)
+
+    @abstractmethod
+    def rewrite(self, node: ir.Node) -> bool:
+        """Changes the graph around `node` if the pass's rule applies; says whether it did."""
+
+
+def constant(value: ir.Value | None) -> ir.TensorProtocol | None:
+    """The tensor that `value` always is, or None: an initializer that no caller can override."""
+    if value is None or value.const_value is None or not value.is_initializer() or value.is_graph_input():
+        return None
+    return value.const_value
+
+
+def small_constant(value: ir.Value | None) -> np.ndarray | None:
+    """The content of a small constant, or None."""
+    tensor = constant(value)
+    if tensor is None or tensor.dtype == ir.DataType.STRING or tensor.nbytes > SMALL_BYTES:
+        return None
+    return tensor.numpy()
+
+
+def integers(value: ir.Value | None) -> list[int] | None:
+    """A small constant as a flat list of Python integers, or None."""
+    array = small_constant(value)
+    return None if array is None else [int(number) for number in array.reshape(-1)]
+
+
+def ints_attribute(node: ir.Node, name: str, default: Sequence[int]) -> list[int]:
+    """An attribute that is a list of integers."""
+    attribute = node.attributes.get(name)
+    return list(default) if attribute is None else list(attribute.as_ints())
+
+
+def int_attribute(node: ir.Node, name: str, default: int) -> int:
+    """An attribute that is an integer."""
+    attribute = node.attributes.get(name)
+    return default if attribute is None else attribute.as_int()
+
+
+def string_attribute(node: ir.Node, name: str, default: str) -> str:
+    """An attribute that is a string."""
+    attribute = node.attributes.get(name)
+    return default if attribute is None else attribute.as_string()
+
+
+def transpose_perm(node: ir.Node, dims: int) -> list[int]:
+    """The order of the dims that a `Transpose` of a tensor of rank `dims` asks for."""
+    return ints_attribute(node, "perm", range(dims)[::-1])
+
+
+def rank(value: ir.Value | None) -> int | None:
+    """The number of dims, None where that is not known."""
+    return None if value is None or value.shape is None else len(value.shape)
+
+
+def same_shape(left: ir.Value, right: ir.Value) -> bool:
+    """Whether two values certainly have the same dims: equal integers, or equal names."""
+    if left.shape is None or right.shape is None or len(left.shape) != len(right.shape):
+        return False
+    for a, b in zip(left.shape, right.shape, strict=True):
+        if (a if isinstance(a, int) else a.value) != (b if isinstance(b, int) else b.value):
+            return False
+        if not isinstance(a, int) and a.value is None:
+            return False
+    return True
+
+
+def producer(value: ir.Value | None, *op_types: str) -> ir.Node | None:
+    """The node that computes `value` if it is one of the operators named."""
+    node = None if value is None else value.producer()
+    return node if node is not None and node.op_type in op_types and node.domain == "" else None
+
+
+def only_use(value: ir.Value) -> bool:
+    """Whether exactly one node reads `value`, once, and nothing else does."""
+    return len(value.uses()) == 1 and not value.is_graph_output()
+
+
+def used(value: ir.Value) -> bool:
+    """Whether anything reads `value`."""
+    return value.is_graph_output() or bool(value.uses())
+
+
+def optional_outputs_unused(node: ir.Node) -> bool:
+    """Whether only the first output of `node` is read."""
+    return not any(used(value) for value in node.outputs[1:])
+
+
+def inherit_source(node: ir.Node, *replaced: ir.Node) -> None:
+    """Notes on `node` that it does the work of the nodes it replaces, too."""
+    origins = [origin for other in (node, *replaced) if (origin := other.metadata_props.get(SOURCE_KEY))]
+    parts = dict.fromkeys(part for origin in origins for part in origin.split("; "))
+    if parts:
+        node.metadata_props[SOURCE_KEY] = "; ".join(parts)
+
+
+def change(
+    node: ir.Node,
+    op_type: str,
+    inputs: Sequence[ir.Value | None],
+    attributes: Iterable[ir.Attr] = (),
+    *,
+    absorbed: Iterable[ir.Node] = (),
+) -> None:
+    """Makes `node` another operator that computes the same outputs; its name, outputs and metadata stay.
+
+    Args:
+        node: the node to change.
+        op_type: what it becomes.
+        inputs: its new inputs; those at the end that are None are left out.
+        attributes: its new attributes.
+        absorbed: nodes whose work it does now, too, in the order of the graph. Those that nothing else reads go, and
+            their origin is noted on `node`.
+    """
+    inputs = list(inputs)
+    while inputs and inputs[-1] is None:
+        inputs.pop()
+    node.op_type = op_type
+    node.resize_inputs(len(inputs))
+    for index, value in enumerate(inputs):
+        if node.inputs[index] is not value:
+            node.replace_input_with(index, value)
+    node.attributes.clear()
+    for attribute in attributes:
+        node.attributes.add(attribute)
+    absorb(node, *absorbed)
+
+
+def absorb(node: ir.Node, *absorbed: ir.Node) -> None:
+    """Notes on `node` that it does the work of `absorbed`, and removes those of them that nothing reads any more.
+
+    They stand in the order of the graph.
+    """
+    inherit_source(node, *absorbed)
+    for other in reversed(absorbed):
+        if not any(used(value) for value in other.outputs):
+            remove(other)
+
+
+def bypass(node: ir.Node, source: ir.Value) -> bool:
+    """Removes `node`, whose first output always equals `source`; False where the graph's interface needs the node.
+
+    That is so where its output is an output of its graph: one must be computed in this graph and stand there once. It
+    keeps its name.
+    """
+    output = node.outputs[0]
+    if not output.is_graph_output():
+        output.replace_all_uses_with(source)
+        _learn(source, output)
+        remove(node)
+        return True
+    maker = source.producer()
+    if maker is None or maker.graph is not node.graph or source.is_graph_output():
+        return False
+    name = output.name
+    output.replace_all_uses_with(source, replace_graph_outputs=True)
+    _learn(source, output)
+    remove(node)
+    source.name = name
+    return True
+
+
+def _learn(value: ir.Value, equal: ir.Value) -> None:
+    """Keeps what was known of the type of a value that goes, in the one that is left."""
+    if value.type is None:
+        value.type = equal.type
+    if value.shape is None:
+        value.shape = equal.shape
+
+
+def subgraphs(node: ir.Node) -> Iterator[ir.Graph]:
+    """The graphs in the attributes of `node`."""
+    for attribute in node.attributes.values():
+        if attribute.type == ir.AttributeType.GRAPH and not attribute.is_ref():
+            yield attribute.as_graph()
+        elif attribute.type == ir.AttributeType.GRAPHS and not attribute.is_ref():
+            yield from attribute.as_graphs()
+
+
+def remove(node: ir.Node) -> None:
+    """Removes a node that nothing reads, and with it the uses that it and the nodes in its subgraphs made of others."""
+    for inner_graph in subgraphs(node):
+        inner_graph.outputs.clear()
+        for inner in reversed(inner_graph):
+            remove(inner)
+    graph = node.graph
+    assert graph is not None
+    graph.remove(node, safe=True)
+
+
+class Names:
+    """The names of all values of a model; they are collected when the first new one is needed."""
+
+    def __init__(self, model: ir.Model) -> None:
+        self._model = model
+        self._taken: set[str] | None = None
+
+    def unique(self, name: str) -> str:
+        """`name`, or with a number added where a value of the model has that name."""
+        if self._taken is None:
+            self._taken = set(_value_names(self._model))
+        unique, count = name, 0
+        while unique in self._taken:
+            count += 1
+            unique = f"{name}_{count}"
+        self._taken.add(unique)
+        return unique
+
+
+def _value_names(model: ir.Model) -> Iterator[str]:
+    for graph in model.graphs():
+        yield from graph.initializers
+        for value in graph.inputs:
+            yield value.name or ""
+        for node in graph:
+            for value in node.outputs:
+                yield value.name or ""
+
+
+def add_initializer(graph: ir.Graph, tensor: ir.TensorProtocol, name: str) -> ir.Value:
+    """A new initializer of `graph`, called `name`, which must be unique (see `Names`)."""
+    tensor.name = name
+    value = ir.Value(
+        name=name,
+        type=ir.TensorType(tensor.dtype),
+        shape=ir.Shape(tensor.shape.numpy()),
+        const_value=tensor,
+    )
+    graph.register_initializer(value)
+    return value

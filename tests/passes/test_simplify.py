@@ -1,0 +1,141 @@
+"""Chains of transposes, reshapes, squeezes and casts."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx_ir as ir
+import pytest
+
+from nxconvert.passes import CancelSqueezes, ComposeCasts, ComposeReshapes, ComposeTransposes, EliminateIdentities
+
+from .models import assert_rewritten, model, operators
+
+
+def test_transposes_compose():
+    graph = model(
+        """(float[A, B, C] x) => (float[P, Q, R] y)
+        { a = Transpose<perm = [1, 2, 0]>(x)  b = Transpose<perm = [0, 2, 1]>(a)  y = Transpose(b) }"""
+    )
+    assert_rewritten(ComposeTransposes(), graph, ["Transpose"], A=2, B=4, C=5)
+    assert graph.graph[0].attributes["perm"].as_ints() == (2, 0, 1)
+
+
+def test_transposes_that_undo_each_other_vanish():
+    graph = model(
+        """(float[A, B, C] x) => (float[P, Q, R] y)
+        { a = Transpose<perm = [2, 0, 1]>(x)  b = Transpose<perm = [1, 2, 0]>(a)  y = Relu(b) }"""
+    )
+    assert_rewritten([ComposeTransposes(), EliminateIdentities()], graph, ["Relu"], A=2, B=4, C=5)
+
+
+def test_a_transpose_that_others_read_stays():
+    graph = model(
+        """(float[A, B] x) => (float[P, Q] y, float[Q, P] z)
+        { a = Transpose(x)  y = Transpose(a)  z = Relu(a) }"""
+    )
+    assert_rewritten(ComposeTransposes(), graph, ["Relu", "Transpose", "Transpose"], A=2)
+
+
+@pytest.mark.parametrize(
+    "inner",
+    ["Reshape(x, flat)", "Flatten<axis = 2>(x)", "Squeeze(x, axes)", "Unsqueeze(x, axes)", "Reshape(x, copied)"],
+)
+def test_a_reshape_to_a_constant_shape_skips_what_is_before(inner: str):
+    shapes = {"flat": [-1], "axes": [1], "copied": [0, -1, 1], "last": [4, -1]}
+    constants = {name: np.array(shape) for name, shape in shapes.items()}
+    graph = model(f"(float[A, 1, 8] x) => (float[4, B] y) {{ a = {inner}  y = Reshape(a, last) }}", constants)
+    assert_rewritten(ComposeReshapes(), graph, ["Reshape"], A=5)
+
+
+def test_a_reshape_that_copies_a_dim_or_is_not_constant_stays():
+    graph = model(
+        "(float[A, 1, 8] x) => (float[B, C] y) { a = Reshape(x, flat)  y = Reshape(a, copying) }",
+        {"flat": np.array([4, -1]), "copying": np.array([0, -1])},
+    )
+    assert_rewritten(ComposeReshapes(), graph, ["Reshape", "Reshape"], A=2)
+    graph = model(
+        "(float[A, 4] x) => (float[B] y) { a = Flatten<axis = 2>(x)  s = Size(x)  m = Constant<value_ints = [-1]>() "
+        "t = Reshape(s, m)  y = Reshape(a, t) }"
+    )
+    assert_rewritten(ComposeReshapes(), graph, ["Constant", "Flatten", "Reshape", "Reshape", "Size"], A=2)
+
+
+def test_a_zero_that_is_a_size_is_no_copy():
+    graph = model(
+        "(float[0, 8] x) => (float[0, 4] y) { a = Reshape(x, flat)  y = Reshape<allowzero = 1>(a, empty) }",
+        {"flat": np.array([-1]), "empty": np.array([0, 4])},
+    )
+    assert_rewritten(ComposeReshapes(), graph, ["Reshape"])
+
+
+def test_squeeze_and_unsqueeze_cancel():
+    graph = model(
+        """(float[A, 1, B] x) => (float[A, 1, B] y, float[A, 1, B] z, float[A, 1, B] w)
+        { a = Squeeze(x, one)  b = Unsqueeze(a, minus_two)  y = Relu(b)
+          c = Unsqueeze(x, outer)  d = Squeeze(c, outer_again)  z = Relu(d)
+          w = Unsqueeze(a, one) }""",
+        {
+            "one": np.array([1]),
+            "minus_two": np.array([-2]),
+            "outer": np.array([0, -1]),
+            "outer_again": np.array([4, 0]),
+        },
+    )
+    assert_rewritten(CancelSqueezes(), graph, ["Identity", "Relu", "Relu"], A=2, B=5)
+
+
+def test_squeezes_of_other_axes_stay():
+    graph = model(
+        "(float[1, 1, B] x) => (float[1, 1, B] y) { a = Squeeze(x, zero)  y = Unsqueeze(a, one) }",
+        {"zero": np.array([0]), "one": np.array([1])},
+    )
+    assert_rewritten(CancelSqueezes(), graph, ["Squeeze", "Unsqueeze"])
+
+
+T = ir.DataType
+LOSSLESS = [
+    (T.FLOAT16, T.FLOAT, T.FLOAT16),
+    (T.FLOAT16, T.DOUBLE, T.INT32),
+    (T.BFLOAT16, T.FLOAT, T.BFLOAT16),
+    (T.INT32, T.INT64, T.FLOAT),
+    (T.INT32, T.DOUBLE, T.INT32),
+    (T.UINT8, T.INT16, T.INT8),
+    (T.BOOL, T.INT64, T.FLOAT),
+    (T.BOOL, T.FLOAT, T.BOOL),
+    (T.FLOAT, T.FLOAT, T.BOOL),
+]
+LOSSY = [
+    (T.FLOAT, T.FLOAT16, T.FLOAT),
+    (T.FLOAT16, T.BFLOAT16, T.FLOAT),
+    (T.BFLOAT16, T.FLOAT16, T.FLOAT),
+    (T.FLOAT, T.INT32, T.FLOAT),
+    (T.INT64, T.INT32, T.INT64),
+    (T.INT64, T.DOUBLE, T.INT64),
+    (T.INT32, T.FLOAT, T.INT32),
+    (T.INT8, T.UINT8, T.INT16),
+    (T.INT32, T.BOOL, T.INT32),
+    (T.INT32, T.INT64, T.STRING),
+    (T.FLOAT16, T.FLOAT, T.FLOAT8E4M3FN),
+]
+
+
+def casts(start: ir.DataType, middle: ir.DataType, end: ir.DataType) -> ir.Model:
+    body = f"a = Cast<to = {int(middle)}>(x)  y = Cast<to = {int(end)}>(a)"
+    return model(f"({start.name.lower()}[N] x) => ({end.name.lower()}[N] y) {{ {body} }}")
+
+
+@pytest.mark.parametrize("dtypes", LOSSLESS)
+def test_a_cast_that_keeps_every_value_goes(dtypes):
+    graph = casts(*dtypes)
+    if T.BFLOAT16 in dtypes:  # which ONNX Runtime does not take as an input
+        assert ComposeCasts()(graph).modified
+    else:
+        assert_rewritten(ComposeCasts(), graph, ["Cast"])
+    assert graph.graph[0].inputs[0].name == "x"
+
+
+@pytest.mark.parametrize("dtypes", LOSSY)
+def test_a_cast_that_changes_values_stays(dtypes):
+    graph = casts(*dtypes)
+    assert not ComposeCasts()(graph).modified
+    assert operators(graph) == ["Cast", "Cast"]
