@@ -11,14 +11,16 @@ Every operation returns an ``int`` as soon as the result is constant. Division r
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TypeAlias, Union
 
 Int: TypeAlias = Union[int, "Dim"]
 Monomial: TypeAlias = "tuple[Atom, ...]"
 
-# A polynomial that grows beyond this is cheaper to compute than to reason about: the builder then gives it a name of its own.
-MAX_TERMS = 24
+# Exact division gives up after so many steps; shapes have quotients of a few terms.
+_MAX_STEPS = 96
 
 
 class Atom:
@@ -99,11 +101,12 @@ def _operation_bounds(kind: str, a: Int, b: Int) -> tuple[int | None, int | None
 class Dim:
     """A symbolic integer: a polynomial over atoms, with at least one non-constant term."""
 
-    __slots__ = ("hash", "terms")
+    __slots__ = ("_bounds", "_hash", "terms")
 
     def __init__(self, terms: tuple[tuple[Monomial, int], ...]) -> None:
         self.terms = terms
-        self.hash = hash(terms)
+        self._hash: int | None = None
+        self._bounds: tuple[int | None, int | None] | None = None
 
     @staticmethod
     def symbol(name: str, low: int | None = 1, high: int | None = None) -> Dim:
@@ -111,10 +114,12 @@ class Dim:
         return Dim((((Symbol(name, low, high),), 1),))
 
     def __hash__(self) -> int:
-        return self.hash
+        if self._hash is None:
+            self._hash = hash(self.terms)
+        return self._hash
 
     def __eq__(self, other: object) -> bool:
-        return self is other or (isinstance(other, Dim) and self.hash == other.hash and self.terms == other.terms)
+        return self is other or (isinstance(other, Dim) and self.terms == other.terms)
 
     @property
     def atom(self) -> Atom | None:
@@ -128,18 +133,28 @@ class Dim:
         return {atom for monomial, _ in self.terms for atom in monomial}
 
     def __add__(self, other: Int) -> Int:
-        return _polynomial(_sum(_items(self), _items(other)))
+        if isinstance(other, int):
+            return self._plus(other) if other else self
+        return _polynomial(self.terms + other.terms)
+
+    def _plus(self, number: int) -> Dim:
+        monomial, constant = self.terms[-1]
+        symbolic = self.terms if monomial else self.terms[:-1]
+        constant = number if monomial else number + constant
+        return Dim((*symbolic, ((), constant)) if constant else symbolic)
 
     def __neg__(self) -> Dim:
         return Dim(tuple((monomial, -coefficient) for monomial, coefficient in self.terms))
 
     def __sub__(self, other: Int) -> Int:
-        return self + (-other)
+        return 0 if self is other else self + (-other)
 
     def __rsub__(self, other: int) -> Int:
         return (-self) + other
 
     def __mul__(self, other: Int) -> Int:
+        if isinstance(other, int):
+            return Dim(tuple((monomial, coefficient * other) for monomial, coefficient in self.terms)) if other else 0
         return _polynomial(
             (tuple(sorted(a + b)), x * y) for a, x in _items(self) for b, y in _items(other)
         )
@@ -177,11 +192,6 @@ def _items(value: Int) -> tuple[tuple[Monomial, int], ...]:
     return value.terms if isinstance(value, Dim) else (((), value),)
 
 
-def _sum(*parts: Iterable[tuple[Monomial, int]]) -> Iterable[tuple[Monomial, int]]:
-    for part in parts:
-        yield from part
-
-
 def _polynomial(items: Iterable[tuple[Monomial, int]]) -> Int:
     """Collects like terms and orders them: symbolic terms by text, the constant last."""
     collected: dict[Monomial, int] = {}
@@ -201,6 +211,12 @@ def bounds(value: Int) -> tuple[int | None, int | None]:
     """The known lower and upper bound of ``value``, None where there is none."""
     if isinstance(value, int):
         return value, value
+    if value._bounds is None:
+        value._bounds = _polynomial_bounds(value)
+    return value._bounds
+
+
+def _polynomial_bounds(value: Dim) -> tuple[int | None, int | None]:
     low: int | None = 0
     high: int | None = 0
     for monomial, coefficient in value.terms:
@@ -287,12 +303,14 @@ def divide_exactly(a: Int, b: Int) -> Int | None:
     """``a / b`` where that is a polynomial with integer coefficients for every value of the symbols, else None."""
     if b == 1:
         return a
-    if isinstance(a, int) and isinstance(b, int):
-        return a // b if b and a % b == 0 else None
+    if isinstance(b, int):
+        if not b or any(coefficient % b for _, coefficient in _items(a)):
+            return None
+        return a // b if isinstance(a, int) else Dim(tuple((monomial, coefficient // b) for monomial, coefficient in a.terms))
     quotient: Int = 0
     rest: Int = a
     lead_monomial, lead = _items(b)[0]
-    for _ in range(4 * MAX_TERMS):
+    for _ in range(_MAX_STEPS):
         if rest == 0:
             return quotient
         monomial, coefficient = _items(rest)[0]
@@ -370,6 +388,35 @@ def mod(a: Int, b: Int) -> Int:
         if isinstance(a, int) or (low is not None and low >= 0 and high is not None and high < b):
             return a
     return _atom_dim(Operation("mod", a, b))
+
+
+Listener: TypeAlias = "Callable[[Int, Int, bool], None]"
+_listener: ContextVar[Listener | None] = ContextVar("listener", default=None)
+
+
+def require(a: Int, b: Int, *, broadcast: bool = False) -> None:
+    """Says that an operator works only if two sizes are equal, which their symbols do not prove.
+
+    Who builds a graph learns from it what the free sizes of the inputs have to be (:func:`listening`).
+
+    Args:
+        a: a size.
+        b: a size.
+        broadcast: one of them may also be 1.
+    """
+    listener = _listener.get()
+    if listener is not None and a != b:
+        listener(a, b, broadcast)
+
+
+@contextmanager
+def listening(listener: Listener) -> Iterator[None]:
+    """Calls ``listener(a, b, broadcast)`` for every :func:`require` inside the block."""
+    token = _listener.set(listener)
+    try:
+        yield
+    finally:
+        _listener.reset(token)
 
 
 def product(dims: Iterable[Int]) -> Int:
