@@ -232,6 +232,8 @@ def _pad_wrap(node: ir.Node, op: Emitter) -> None:
         raise InexpressibleError("its pads are not constant (mode wrap)")
     for index, axis in enumerate(axes):
         before, after, size = pads[index], pads[index + len(axes)], value.shape[axis]
+        if before == after == 0:
+            continue
         if not (isinstance(size, int) and 0 <= before <= size and 0 <= after <= size):
             raise InexpressibleError("it would wrap around a dim that is not known to be large enough (mode wrap)")
         value = _wrapped(value, axis % dims, before, after, op)
