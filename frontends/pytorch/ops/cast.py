@@ -1,0 +1,107 @@
+"""Changes of dtype and device, copies, and what only autograd or the device would notice."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import onnx_ir as ir
+
+from nxconvert.frontends.pytorch.dtypes import DataType
+from nxconvert.frontends.pytorch.ops.common import dtype_of
+from nxconvert.frontends.pytorch.table import Builder, DType, LoweringError, Value, aten
+
+# ---- to ------------------------------------------------------------------------------------------------------------
+# Layout, device, pinning and memory format say nothing about values. Whether the result shares memory is the reader's
+# business.
+
+
+@aten("to.other")
+def to_other(
+    op: Builder, self: Value, other: Value, non_blocking: bool = False, copy: bool = False, memory_format: Any = None
+) -> Value:
+    return op.cast(self, other.etype)
+
+
+@aten("to.dtype", "to.prim_dtype")
+def to_dtype(
+    op: Builder,
+    self: Value,
+    dtype: DType | None = None,
+    non_blocking: bool = False,
+    copy: bool = False,
+    memory_format: Any = None,
+) -> Value:
+    return self if dtype is None else op.cast(self, dtype_of(dtype))
+
+
+@aten("to.device", "to.prim_Device", "to.dtype_layout")
+def to_device(
+    op: Builder,
+    self: Value,
+    device: Any = None,
+    dtype: DType | None = None,
+    non_blocking: bool = False,
+    copy: bool = False,
+    memory_format: Any = None,
+    *,
+    layout: Any = None,
+    pin_memory: Any = None,
+) -> Value:
+    return self if dtype is None else op.cast(self, dtype_of(dtype))
+
+
+@aten("to.prim_other")
+def to_nothing(op: Builder, self: Value, non_blocking: bool = False, copy: bool = False) -> Value:
+    return self
+
+
+@aten("_to_copy")
+def to_copy(op: Builder, self: Value, *, dtype: DType | None = None, **_: Any) -> Value:
+    return self if dtype is None else op.cast(self, dtype_of(dtype))
+
+
+@aten("type_as")
+def type_as(op: Builder, self: Value, other: Value) -> Value:
+    return op.cast(self, other.etype)
+
+
+def _register_cast(dtype: ir.DataType, *names: str) -> None:
+    @aten(*names)
+    def cast(op: Builder, self: Value, non_blocking: bool = False) -> Value:
+        return op.cast(self, dtype)
+
+
+_register_cast(DataType.FLOAT, "float", "_cast_Float")
+_register_cast(DataType.DOUBLE, "double", "_cast_Double")
+_register_cast(DataType.FLOAT16, "half", "_cast_Half")
+_register_cast(DataType.BFLOAT16, "bfloat16")
+_register_cast(DataType.INT64, "long", "_cast_Long")
+_register_cast(DataType.INT32, "int", "_cast_Int")
+_register_cast(DataType.INT16, "short", "_cast_Short")
+_register_cast(DataType.INT8, "char", "_cast_Char")
+_register_cast(DataType.UINT8, "byte", "_cast_Byte")
+_register_cast(DataType.BOOL, "bool")
+
+
+@aten("view.dtype")
+def view_dtype(op: Builder, self: Value, dtype: DType) -> Value:
+    """The same bits as another dtype, which ONNX cannot express."""
+    if dtype_of(dtype) != self.etype:
+        raise LoweringError(
+            f"the bits of {self.etype.name} are reinterpreted as {dtype_of(dtype).name}, for which ONNX has no operator"
+        )
+    return self
+
+
+# ---- the same values -----------------------------------------------------------------------------------------------
+
+
+_SAME = """
+    clone contiguous detach detach_copy alias alias_copy lift lift_fresh lift_fresh_copy data prim::data cpu cuda pin_memory
+    requires_grad resolve_conj resolve_neg conj _conj _conj_copy conj_physical _conj_physical real identity
+"""
+
+
+@aten(*_SAME.split())
+def same(op: Builder, self: Value, *_: Any, **__: Any) -> Value:
+    return self
