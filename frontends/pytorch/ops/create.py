@@ -1,6 +1,6 @@
 """Tensors out of nothing: filled, counted, spaced, literal ones. (Random ones are in ``sampling``.)
 
-``**_`` takes ``layout``, ``device``, ``pin_memory``, ``memory_format`` and ``requires_grad``: they say nothing of values.
+``**_`` takes ``layout``, ``device``, ``pin_memory``, ``memory_format``, ``requires_grad``: they say nothing of values.
 """
 
 from __future__ import annotations
@@ -114,8 +114,7 @@ def zero(op: Builder, self: Value) -> Value:
 @aten("copy")
 def copy(op: Builder, self: Value, src: Value, non_blocking: bool = False) -> Value:
     """``src`` broadcast to the size, and cast to the dtype, of ``self``."""
-    result = op.expand(op.cast(src, self.etype), self.dims)
-    return op.Identity(src) if result is src else result
+    return op.expand(op.cast(src, self.etype), self.dims)
 
 
 # ---- counted and spaced ----------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ import numpy as np
 from nxconvert.frontends.pytorch.ops.common import all_static, axis_of, result_type
 from nxconvert.frontends.pytorch.ops.create import int_range
 from nxconvert.frontends.pytorch.ops.select import sliced
-from nxconvert.frontends.pytorch.ops.shape import copying, int_list, own, ravel
+from nxconvert.frontends.pytorch.ops.shape import int_list, ravel
 from nxconvert.frontends.pytorch.table import Builder, Dim, Int, Ints, LoweringError, Value, Values, aten
 
 from nxconvert.graph.dims import compare, divide_exactly, floordiv, maximum, minimum
@@ -25,8 +25,7 @@ def cat(op: Builder, tensors: Values, dim: Int = 0) -> Value:
         return op.ConcatFromSequence(tensors, axis=axis_of(dim, rank))
     values = _without_legacy_empties(tensors)
     if len(values) == 1:
-        (value,) = values
-        return own(op, op.cast(value, result_type(*tensors)), value)
+        return op.cast(values[0], result_type(*tensors))
     return op.Concat(*_promoted(op, values, tensors), axis=axis_of(dim, values[0].rank))
 
 
@@ -121,7 +120,7 @@ def block_diag(op: Builder, tensors: Values) -> Value:
         after = width - before - block.dims[1]
         rows.append(op.Pad(block, [before, after], None, [1]) if len(blocks) > 1 else block)
         before = before + block.dims[1]
-    return op.Concat(*rows, axis=0) if len(rows) > 1 else own(op, rows[0], tensors[0])
+    return op.Concat(*rows, axis=0) if len(rows) > 1 else rows[0]
 
 
 # ---- several out of one ----------------------------------------------------------------------------------------------
@@ -150,7 +149,7 @@ def split_sizes(size: Int, part: Int) -> list[Int] | None:
     return None
 
 
-@aten("split.Tensor", "unsafe_split.Tensor")
+@aten("split.Tensor", "unsafe_split.Tensor", "split_copy.Tensor")
 def split(op: Builder, self: Value, split_size: Int, dim: Int = 0) -> list[Value] | Value:
     axis = axis_of(dim, self.rank)
     sizes = split_sizes(self.dims[axis], split_size)
@@ -164,7 +163,7 @@ def split_into(op: Builder, self: Value, split_size: Ints, dim: Int = 0) -> list
     return split_at(op, self, axis_of(dim, self.rank), int_list(split_size))
 
 
-@aten("split.default", "split_with_sizes", "unsafe_split_with_sizes")
+@aten("split.default", "split_with_sizes", "unsafe_split_with_sizes", "split_with_sizes_copy")
 def split_with_sizes(op: Builder, self: Value, split_sizes: Ints, dim: Int = 0) -> list[Value]:
     return split_into(op, self, split_sizes, dim)
 
@@ -207,10 +206,10 @@ def tensor_split(op: Builder, self: Value, indices: Ints, dim: Int = 0) -> list[
 
 @aten("tensor_split.tensor_indices_or_sections")
 def tensor_split_tensor(op: Builder, self: Value, tensor_indices_or_sections: Value, dim: Int = 0) -> list[Value]:
-    return tensor_split(op, self, _integers_in(op, tensor_indices_or_sections), dim)
+    return tensor_split(op, self, integers_in(op, tensor_indices_or_sections), dim)
 
 
-def _integers_in(op: Builder, x: Value) -> Int | list[Int]:
+def integers_in(op: Builder, x: Value) -> Int | list[Int]:
     """The integers that a tensor of rank 0 or 1 holds."""
     if not x.rank:
         return op.symbol_of(x)
@@ -259,7 +258,7 @@ for _name, _axis, _rank in (("hsplit", 1, 1), ("vsplit", 0, 2), ("dsplit", 2, 3)
     aten(f"{_name}.array")(_indices)
 
 
-@aten("unbind.int")
+@aten("unbind.int", "unbind_copy.int")
 def unbind(op: Builder, self: Value, dim: Int = 0) -> list[Value] | Value:
     axis = axis_of(dim, self.rank)
     count = self.dims[axis]
@@ -268,14 +267,6 @@ def unbind(op: Builder, self: Value, dim: Int = 0) -> list[Value] | Value:
     if count == 1:
         return [op.Squeeze(self, [axis])]
     return [op.Gather(self, i, axis=axis) for i in range(count)]
-
-
-for _name, _lowering in {
-    "split_copy.Tensor": split,
-    "split_with_sizes_copy": split_with_sizes,
-    "unbind_copy.int": unbind,
-}.items():
-    aten(_name)(copying(_lowering))
 
 
 # ---- several of one shape --------------------------------------------------------------------------------------------

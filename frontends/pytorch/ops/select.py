@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from nxconvert.frontends.pytorch.ops.common import axis_of, static_ints
 from nxconvert.frontends.pytorch.ops.create import diagonal_mask
-from nxconvert.frontends.pytorch.ops.shape import copying, int_list, inverse, moved, own, swapped, transposed
+from nxconvert.frontends.pytorch.ops.shape import int_list, inverse, moved, swapped, transposed
 from nxconvert.frontends.pytorch.ops.widening import emit, where
 from nxconvert.frontends.pytorch.table import Builder, Int, Ints, LoweringError, Value, aten
 
@@ -31,7 +31,7 @@ def sliced(op: Builder, x: Value, axis: int, start: Int | None, end: Int | None,
     return op.Slice(x, [start], [end], [axis], None if step == 1 else [step])
 
 
-@aten("slice.Tensor")
+@aten("slice.Tensor", "slice_copy.Tensor")
 def slice(
     op: Builder, self: Value, dim: Int = 0, start: Int | None = None, end: Int | None = None, step: Int = 1
 ) -> Value:
@@ -40,7 +40,7 @@ def slice(
     return sliced(op, self, axis_of(dim, self.rank), start, end, step)
 
 
-@aten("narrow", "narrow.Tensor")
+@aten("narrow", "narrow.Tensor", "narrow_copy")
 def narrow(op: Builder, self: Value, dim: Int, start: Int | Value, length: Int) -> Value:
     axis = axis_of(dim, self.rank)
     begin = narrow_start(op, self.dims[axis], start)
@@ -59,7 +59,7 @@ def narrow_start(op: Builder, size: Int, start: Int | Value) -> Int:
     return begin + size if compare(begin, "<", 0) else begin
 
 
-@aten("select.int")
+@aten("select.int", "select_copy.int")
 def select(op: Builder, self: Value, dim: Int, index: Int) -> Value:
     if not self.rank:
         raise LoweringError("an element is selected of a tensor of rank 0")
@@ -81,7 +81,7 @@ def diagonal_length(rows: Int, columns: Int, offset: int) -> Int:
     return maximum(length, 0)
 
 
-@aten("diagonal")
+@aten("diagonal", "diagonal_copy")
 def diagonal_of(op: Builder, self: Value, offset: Int = 0, dim1: Int = 0, dim2: Int = 1) -> Value:
     """The diagonal is the new last axis; its elements lie one row and one column apart in the flattened matrix."""
     (offset,) = static_ints(offset, "the offset of the diagonal")
@@ -162,7 +162,7 @@ def reversed_along(op: Builder, x: Value, axes: Sequence[int]) -> Value:
 @aten("flip")
 def flip(op: Builder, self: Value, dims: Ints) -> Value:
     axes = [axis_of(dim, self.rank) for dim in int_list(dims)] if self.rank else []
-    return own(op, reversed_along(op, self, axes), self)
+    return reversed_along(op, self, axes)
 
 
 @aten("fliplr")
@@ -180,13 +180,12 @@ def rot90(op: Builder, self: Value, k: Int = 1, dims: Ints = (0, 1)) -> Value:  
     (turns,) = static_ints(k, "the number of quarter turns")
     a, b = (axis_of(dim, self.rank) for dim in int_list(dims))
     swap = swapped(self.rank, a, b)
-    turned = {
+    return {
         0: lambda: self,
         1: lambda: transposed(op, reversed_along(op, self, [b]), swap),
         2: lambda: reversed_along(op, self, [a, b]),
         3: lambda: reversed_along(op, transposed(op, self, swap), [b]),
     }[turns % 4]()
-    return own(op, turned, self)
 
 
 @aten("roll")
@@ -194,11 +193,11 @@ def roll(op: Builder, self: Value, shifts: Ints, dims: Ints = ()) -> Value:  # t
     axes = int_list(dims)
     if not axes:
         flat = rolled(op, op.reshape(self, [product(self.dims)]), 0, int_list(shifts)[0])
-        return own(op, op.reshape(flat, self.dims), self)
+        return op.reshape(flat, self.dims)
     result = self
     for shift, dim in zip(int_list(shifts), axes, strict=True):
         result = rolled(op, result, axis_of(dim, self.rank), shift)
-    return own(op, result, self)
+    return result
 
 
 def rolled(op: Builder, x: Value, axis: int, shift: Int) -> Value:
@@ -215,12 +214,3 @@ def rolled(op: Builder, x: Value, axis: int, shift: Int) -> Value:
     if isinstance(shift, int) and compare(abs(shift), "<=", size):
         start = -shift
     return op.Concat(op.Slice(x, [start], [END], [axis]), op.Slice(x, [0], [start], [axis]), axis=axis)
-
-
-for _name, _lowering in {
-    "slice_copy.Tensor": slice,
-    "narrow_copy": narrow,
-    "select_copy.int": select,
-    "diagonal_copy": diagonal_of,
-}.items():
-    aten(_name)(copying(_lowering))

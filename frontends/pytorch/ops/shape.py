@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from nxconvert.frontends.pytorch.dtypes import DataType, is_float
@@ -18,25 +17,6 @@ from nxconvert.graph.rules.common import broadcast_dims, count_ratio
 def int_list(values: Int | Sequence[Int]) -> list[Int]:
     """A list of ints; a single one is a list of one."""
     return [values] if isinstance(values, (int, Dim)) else list(values)
-
-
-def own(op: Builder, result: Value, argument: Value) -> Value:
-    """``result`` as a tensor of its own, for operators that copy: were it the argument, it would see writes to that."""
-    return op.Identity(result) if result is argument else result
-
-
-def copying(lowering: Callable[..., Any]) -> Callable[..., Any]:
-    """The lowering of ``x_copy``, whose result never shares memory with its argument, from that of the view ``x``."""
-
-    @functools.wraps(lowering)
-    def copy(op: Builder, *args: Any, **kwargs: Any) -> Any:
-        result = lowering(op, *args, **kwargs)
-        argument = args[0] if args else kwargs["self"]
-        if isinstance(result, list):
-            return [own(op, item, argument) for item in result]
-        return own(op, result, argument)
-
-    return copy
 
 
 # ---- numbers ---------------------------------------------------------------------------------------------------------
@@ -163,7 +143,7 @@ def view_dtype(op: Builder, self: Value, dtype: DType) -> Value:
     return self
 
 
-@aten("view", "_unsafe_view", "_reshape_copy")
+@aten("view", "view_copy", "_unsafe_view", "_reshape_copy")
 def view(op: Builder, self: Value, size: Ints) -> Value:
     return op.reshape(self, resolved_size(self.dims, size))
 
@@ -214,12 +194,12 @@ def ravel(op: Builder, self: Value) -> Value:
     return op.reshape(self, [product(self.dims)])
 
 
-@aten("squeeze")
+@aten("squeeze", "squeeze_copy")
 def squeeze(op: Builder, self: Value) -> Value:
     return _squeezed(op, self, range(self.rank))
 
 
-@aten("squeeze.dim", "squeeze.dims")
+@aten("squeeze.dim", "squeeze.dims", "squeeze_copy.dim", "squeeze_copy.dims")
 def squeeze_dims(op: Builder, self: Value, dim: Ints) -> Value:
     return _squeezed(op, self, [axis_of(item, self.rank) for item in int_list(dim)] if self.rank else [])
 
@@ -230,7 +210,7 @@ def _squeezed(op: Builder, x: Value, axes: Iterable[int]) -> Value:
     return op.Squeeze(x, gone) if gone else x
 
 
-@aten("unsqueeze")
+@aten("unsqueeze", "unsqueeze_copy")
 def unsqueeze(op: Builder, self: Value, dim: Int) -> Value:
     return op.Unsqueeze(self, [axis_of(dim, self.rank + 1)])
 
@@ -276,7 +256,7 @@ def moved(rank: int, source: Int | Sequence[Int], destination: Int | Sequence[In
     return [places[axis] if axis in places else next(others) for axis in range(rank)]
 
 
-@aten("permute")
+@aten("permute", "permute_copy")
 def permute(op: Builder, self: Value, dims: Ints) -> Value:
     perm = [axis_of(item, self.rank) for item in int_list(dims)]
     if len(perm) != self.rank:
@@ -284,7 +264,7 @@ def permute(op: Builder, self: Value, dims: Ints) -> Value:
     return transposed(op, self, perm)
 
 
-@aten("transpose.int")
+@aten("transpose.int", "transpose_copy.int")
 def transpose(op: Builder, self: Value, dim0: Int, dim1: Int) -> Value:
     return transposed(op, self, swapped(self.rank, dim0, dim1))
 
@@ -304,7 +284,7 @@ def movedim(op: Builder, self: Value, source: Ints, destination: Ints) -> Value:
     return transposed(op, self, moved(self.rank, source, destination))
 
 
-@aten("t", "numpy_T")
+@aten("t", "t_copy", "numpy_T")
 def numpy_t(op: Builder, self: Value) -> Value:
     return transposed(op, self, range(self.rank)[::-1])
 
@@ -318,7 +298,7 @@ def matrix_transpose(op: Builder, self: Value) -> Value:
 # ---- broadcasting and repeating --------------------------------------------------------------------------------------
 
 
-@aten("expand")
+@aten("expand", "expand_copy")
 def expand(op: Builder, self: Value, size: Ints, *, implicit: bool = False) -> Value:
     return op.expand(self, expanded_dims(self, size))
 
@@ -372,7 +352,7 @@ def repeat(op: Builder, self: Value, repeats: Ints) -> Value:
         raise LoweringError(f"{len(times)} repeats are given for a tensor of rank {self.rank}")
     x = op.reshape(self, [1] * (len(times) - self.rank) + list(self.dims))
     if all(n == 1 for n in times):
-        return own(op, x, self)
+        return x
     if all(n == 1 or d == 1 for n, d in zip(times, x.dims, strict=True)):
         return op.expand(x, [n if d == 1 else d for n, d in zip(times, x.dims, strict=True)])
     return op.Tile(x, times)
@@ -391,7 +371,7 @@ def repeat_interleave(
     x = ravel(op, self) if dim is None else self
     axis = axis_of(dim or 0, x.rank)
     if repeats == 1:
-        return own(op, x, self)
+        return x
     before, after = x.dims[:axis], x.dims[axis + 1 :]
     spread = op.expand(op.Unsqueeze(x, [axis + 1]), [*before, x.dims[axis], repeats, *after])
     return op.reshape(spread, [*before, x.dims[axis] * repeats, *after])
@@ -451,19 +431,3 @@ def channel_shuffle(op: Builder, self: Value, groups: Int) -> Value:
     x = op.reshape(self, [n, groups, floordiv(c, groups), *rest])
     x = op.Transpose(x, perm=[0, 2, 1, *range(3, x.rank)])
     return op.reshape(x, self.dims)
-
-
-# ---- copies ----------------------------------------------------------------------------------------------------------
-
-for _name, _lowering in {
-    "view_copy": view,
-    "squeeze_copy.dim": squeeze_dims,
-    "squeeze_copy.dims": squeeze_dims,
-    "squeeze_copy": squeeze,
-    "unsqueeze_copy": unsqueeze,
-    "permute_copy": permute,
-    "transpose_copy.int": transpose,
-    "t_copy": numpy_t,
-    "expand_copy": expand,
-}.items():
-    aten(_name)(copying(_lowering))
