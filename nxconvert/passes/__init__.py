@@ -20,6 +20,7 @@ from nxconvert.passes.cleanup import (
 )
 from nxconvert.passes.fusion import FoldAffineIntoWeights, MatMulToGemm, PadIntoWindow, TransposeWeights
 from nxconvert.passes.opset import NEWEST_OPSET, OLDEST_OPSET, convert_opset
+from nxconvert.passes.rewriting import NodePass, Sweep
 from nxconvert.passes.simplify import CancelSqueezes, ComposeCasts, ComposeReshapes, ComposeTransposes
 
 __all__ = [
@@ -34,8 +35,10 @@ __all__ = [
     "MatMulToGemm",
     "MergeEqualInitializers",
     "MergeEqualNodes",
+    "NodePass",
     "PadIntoWindow",
     "RemoveUnused",
+    "Sweep",
     "TransposeWeights",
     "convert_opset",
     "default_passes",
@@ -45,25 +48,13 @@ __all__ = [
 
 def default_passes() -> list[ir.passes.PassBase]:
     """What every conversion runs, in order."""
-    simplifications = ir.passes.PassManager(
-        [
-            EliminateIdentities(),
-            ComposeTransposes(),
-            ComposeReshapes(),
-            CancelSqueezes(),
-            ComposeCasts(),
-            MergeEqualNodes(),
-        ],
-        steps=4,
-    )
+    simplifications = [EliminateIdentities(), ComposeTransposes(), ComposeReshapes(), CancelSqueezes(), ComposeCasts()]
     return [
         RemoveUnused(),
         MergeEqualInitializers(),
-        simplifications,
-        PadIntoWindow(),
-        FoldAffineIntoWeights(),
-        MatMulToGemm(),
-        TransposeWeights(),
+        ir.passes.PassManager([Sweep(simplifications), MergeEqualNodes()], steps=4),
+        Sweep([PadIntoWindow(), FoldAffineIntoWeights(), MatMulToGemm()]),
+        TransposeWeights(),  # those that no Gemm takes as they are
         RemoveUnused(),
     ]
 

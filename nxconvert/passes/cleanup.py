@@ -11,6 +11,7 @@ from nxconvert.formats.tensors import MappedTensor
 from nxconvert.passes.rewriting import (
     NodePass,
     absorb,
+    all_graphs,
     bypass,
     constant,
     int_attribute,
@@ -99,7 +100,7 @@ def _narrow(node: ir.Node) -> ir.Node | None:
         for branch in subgraphs(node):
             _keep(branch.outputs, lambda index: index not in gone)
         return _without_outputs(node, gone, node.inputs)
-    body = next(subgraphs(node))
+    (body,) = subgraphs(node)
     carried = len(body.inputs) - 2  # values, which are the first outputs; what each turn adds to comes behind
     gone = {
         index
@@ -232,9 +233,8 @@ _RANDOM = frozenset(
 def _merge_equal_nodes(graph: ir.Graph, known: ChainMap[Hashable, ir.Node]) -> bool:
     modified = False
     for node in graph:
-        inner = False
-        for inner_graph in subgraphs(node):
-            inner = True
+        inner = subgraphs(node)
+        for inner_graph in inner:
             modified |= _merge_equal_nodes(inner_graph, known.new_child())
         if inner or node.domain not in ("", "ai.onnx.ml") or node.op_type in _RANDOM:
             continue
@@ -298,7 +298,7 @@ class MergeEqualInitializers(ir.passes.InPlacePass):
 
     def call(self, model: ir.Model) -> ir.passes.PassResult:
         modified = False
-        for graph in model.graphs():
+        for graph in all_graphs(model.graph):
             known: dict[Hashable, ir.Value] = {}
             for name, value in list(graph.initializers.items()):
                 key = None if value.is_graph_output() else _content_key(constant(value))

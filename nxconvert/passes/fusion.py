@@ -228,9 +228,9 @@ class TransposeWeights(NodePass):
 
     op_types = frozenset({"Transpose"})
 
-    def call(self, model: ir.Model) -> ir.passes.PassResult:
+    def start(self, model: ir.Model) -> None:
+        super().start(model)
         self._known: dict[tuple[ir.Value, tuple[int, ...]], ir.Value] = {}
-        return super().call(model)
 
     def rewrite(self, node: ir.Node) -> bool:
         weight, result = node.inputs[0], node.outputs[0]

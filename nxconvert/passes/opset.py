@@ -19,7 +19,7 @@ from nxconvert.errors import Unsupported, UnsupportedError
 from nxconvert.graph import IR_OPSET
 from nxconvert.passes.emitter import Emitter
 from nxconvert.passes.opset_rules import BACKWARD, FORWARD, InexpressibleError
-from nxconvert.passes.rewriting import SOURCE_KEY, Names
+from nxconvert.passes.rewriting import SOURCE_KEY, Names, all_graphs
 
 #: The operator sets that can be asked for. The newest is the last one that ONNX Runtime 1.32 runs: it reads 28 as well,
 #: but has no kernels for `QuantizeLinear` and `ReduceLogSum` as they are in it.
@@ -78,10 +78,10 @@ class ConvertOpset(ir.passes.InPlacePass):
 
 def _graphs(model: ir.Model) -> Iterator[tuple[ir.Graph | None, ir.Graph]]:
     """Every graph, with the one that its constants belong to; None in a function, which has no initializers."""
-    for graph in model.graphs():
+    for graph in all_graphs(model.graph):
         yield model.graph, graph
     for function in model.functions.values():
-        for graph in (function.graph, *function.subgraphs()):
+        for graph in all_graphs(function.graph):
             yield None, graph
 
 

@@ -24,22 +24,51 @@ class NodePass(ir.passes.InPlacePass):
 
     #: The operators of the standard domain that `rewrite` is called for.
     op_types: ClassVar[frozenset[str]]
-
     #: Makes names for new values.
     names: Names
 
     def call(self, model: ir.Model) -> ir.passes.PassResult:
+        return Sweep([self]).call(model)
+
+    def start(self, model: ir.Model) -> None:
+        """Is called before a walk over the nodes of `model`."""
         self.names = Names(model)
-        modified = False
-        for graph in list(model.graphs()):
-            for node in graph:
-                if node.op_type in self.op_types and node.domain == "" and node.graph is graph:
-                    modified |= self.rewrite(node)
-        return ir.passes.PassResult(model, modified)
 
     @abstractmethod
     def rewrite(self, node: ir.Node) -> bool:
         """Changes the graph around `node` if the pass's rule applies; says whether it did."""
+
+
+class Sweep(ir.passes.InPlacePass):
+    """Several node passes in one walk over the graph: most of what a pass costs is getting to the nodes.
+
+    At each node the passes come in the order given. Where one of them changes the node's operator, or removes the
+    node, the others have their turn in the next walk.
+    """
+
+    def __init__(self, passes: Sequence[NodePass]) -> None:
+        super().__init__()
+        self.passes = tuple(passes)
+        self._by_operator: dict[str, list[NodePass]] = {}
+        for one in passes:
+            for op_type in one.op_types:
+                self._by_operator.setdefault(op_type, []).append(one)
+
+    def call(self, model: ir.Model) -> ir.passes.PassResult:
+        for one in self.passes:
+            one.start(model)
+        return ir.passes.PassResult(model, self._walk(model.graph))
+
+    def _walk(self, graph: ir.Graph) -> bool:
+        modified = False
+        for node in graph:
+            op_type = node.op_type
+            for one in self._by_operator.get(op_type, ()) if node.domain == "" else ():
+                if node.graph is graph and node.op_type == op_type:
+                    modified |= one.rewrite(node)
+            for inner in subgraphs(node):
+                modified |= self._walk(inner)
+        return modified
 
 
 def constant(value: ir.Value | None) -> ir.TensorProtocol | None:
@@ -206,13 +235,28 @@ def _learn(value: ir.Value, equal: ir.Value) -> None:
         value.shape = equal.shape
 
 
-def subgraphs(node: ir.Node) -> Iterator[ir.Graph]:
+_CONTROL_FLOW = frozenset({"If", "Loop", "Scan", "SequenceMap"})
+
+
+def subgraphs(node: ir.Node) -> Sequence[ir.Graph]:
     """The graphs in the attributes of `node`."""
+    if node.domain == "" and node.op_type not in _CONTROL_FLOW:
+        return ()
+    found: list[ir.Graph] = []
     for attribute in node.attributes.values():
         if attribute.type == ir.AttributeType.GRAPH and not attribute.is_ref():
-            yield attribute.as_graph()
+            found.append(attribute.as_graph())
         elif attribute.type == ir.AttributeType.GRAPHS and not attribute.is_ref():
-            yield from attribute.as_graphs()
+            found.extend(attribute.as_graphs())
+    return found
+
+
+def all_graphs(graph: ir.Graph) -> Iterator[ir.Graph]:
+    """`graph` and all subgraphs in it."""
+    yield graph
+    for node in graph:
+        for inner in subgraphs(node):
+            yield from all_graphs(inner)
 
 
 def remove(node: ir.Node) -> None:
@@ -246,7 +290,7 @@ class Names:
 
 
 def _value_names(model: ir.Model) -> Iterator[str]:
-    for graph in model.graphs():
+    for graph in all_graphs(model.graph):
         yield from graph.initializers
         for value in graph.inputs:
             yield value.name or ""
