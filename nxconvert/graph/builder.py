@@ -20,7 +20,7 @@ import onnx
 import onnx_ir as ir
 
 from nxconvert.graph import IR_OPSET, rules
-from nxconvert.graph.dims import Dim, Int, Operation, Symbol, bounds
+from nxconvert.graph.dims import Dim, Int, Operation, Symbol, bounds, compare, product, require
 from nxconvert.graph.values import FOLD_LIMIT, GraphTypeError, TensorType, Value
 
 __all__ = ["FOLD_LIMIT", "SOURCE_KEY", "Builder", "GraphTypeError", "TensorType", "Value", "detach"]
@@ -60,6 +60,7 @@ _schema = functools.lru_cache(maxsize=None)(_Schema)
 _NEVER_FOLDED = frozenset({ir.DataType.COMPLEX64, ir.DataType.COMPLEX128, ir.DataType.STRING})
 _INDEX_TYPES = frozenset({"tensor(int64)", "tensor(int32)"})
 _ONLY_TYPES = {"tensor(bool)": ir.DataType.BOOL, "tensor(float)": ir.DataType.FLOAT}
+_INTEGERS = frozenset(d for d in ir.DataType if d.is_integer())
 _BY_WIDTH = (ir.DataType.FLOAT, ir.DataType.INT64, ir.DataType.BOOL)
 _NUMPY_DEFAULTS = {bool: ir.DataType.BOOL, int: ir.DataType.INT64, float: ir.DataType.FLOAT}
 
@@ -303,6 +304,11 @@ class Builder:
             builder = builder.parent
         return self._broadcasts.setdefault(key, self.fresh("broadcast"))
 
+    def dim(self, name: str) -> Dim:
+        """The size that the caller calls ``name``; no fresh symbol will have that name."""
+        self._shared.kept.setdefault(name, 1)
+        return Dim.symbol(name)
+
     def bind(self, dim: Dim, scalar: Value) -> None:
         """Says that ``dim`` is the content of ``scalar`` (int64, rank 0)."""
         self._dim_sources.setdefault(dim, (scalar, None))
@@ -450,6 +456,11 @@ class Builder:
         target = tuple(dims)
         if target == x.dims:
             return x
+        have, want = product(x.dims), product(target)
+        if have != want:
+            if compare(have, "==", want) is False:
+                raise GraphTypeError(f"a tensor of dims {list(x.dims)} cannot be reshaped to {list(target)}")
+            require(have, want)
         return self._reshape_to(x, target)
 
     def _reshape_to(self, x: Value, target: tuple[Int, ...]) -> Value:
@@ -480,6 +491,9 @@ class Builder:
         if x.array is not None and all(isinstance(d, int) for d in target) and _size(target) <= FOLD_LIMIT:
             return self.const(np.broadcast_to(x.array, [int(d) for d in target]), x.etype)
         lead = len(target) - x.rank
+        for have, want in zip(x.dims, target[lead:], strict=True):
+            if have not in (1, want):
+                require(have, want, broadcast=True)
         # Expand leaves an axis alone where it is asked for 1.
         shape = [1 if i >= lead and x.dims[i - lead] == d else d for i, d in enumerate(target)]
         return self.node("Expand", [x, self.dims_tensor(shape)], {}, [TensorType(x.etype, target)])[0]
@@ -559,10 +573,9 @@ def _size(dims: Iterable[Int]) -> int:
 
 def _as_array(data: Any, dtype: ir.DataType | None) -> np.ndarray:
     if not isinstance(data, (np.ndarray, np.generic)):
-        natural = _natural_dtype(data)
         if dtype is None:
-            dtype = natural
-        elif natural.is_floating_point() and dtype.is_integer():
+            dtype = _natural_dtype(data)
+        elif dtype in _INTEGERS and np.asarray(data).dtype.kind == "f" and np.size(data):
             raise GraphTypeError(f"{data} is to be a constant of dtype {dtype.name}")
     # np.require keeps rank 0, which np.ascontiguousarray does not.
     return np.require(np.asarray(data, dtype.numpy() if dtype else None), requirements="C")

@@ -198,7 +198,8 @@ def widen(ip: Interpreter, spec: Spec) -> Spec:
         return spec
     value = spec.value
     if isinstance(value, Box):
-        value = ip.content(value)
+        # A view was read at the end of its block; here it could only be read again outside of it.
+        value = ip.content(value) if value.source is None else value.content
     if isinstance(value, Number):
         return TensorSpec(value.dtype, ())
     if isinstance(value, Value):

@@ -179,13 +179,15 @@ def _merge(ip: Interpreter, condition: Value, frame: Frame, then: Outcome, other
             values.append([v for spec, pair in zip(specs, pairs, strict=True) for v in abstract.flatten(ip, spec, pair[side])])
     types = [type_ for spec in specs for type_ in abstract.types_of(ip.op, spec)]
     outputs: tuple[Value, ...] = ()
-    if types:
+    if not then.op.nodes and not otherwise.op.nodes and all(_choosable(a, b) for a, b in zip(*values, strict=True)):
+        outputs = tuple(ip.op.Where(condition, a, b) for a, b in zip(*values, strict=True))
+    elif types:
         graphs = {
             "then_branch": then.op.graph(values[0], "then_branch"),
             "else_branch": otherwise.op.graph(values[1], "else_branch"),
         }
         outputs = ip.op.node("If", [condition], graphs, types)
-    else:
+    if not outputs:
         then.op.discard()
         otherwise.op.discard()
     remaining = iter(outputs)
@@ -195,6 +197,12 @@ def _merge(ip: Interpreter, condition: Value, frame: Frame, then: Outcome, other
             frame.variables[key[0]] = _with_aliases(ip, condition, merged, a, b, then.born)
         else:
             ip.journal.write(key[0], key[1], content_for(key[0], merged))
+
+
+def _choosable(a: Value, b: Value) -> bool:
+    """Whether one ``Where`` does what an ``If`` would, neither branch having anything to compute."""
+    # ONNX Runtime has no Where of bools.
+    return not a.is_sequence and a.dims == b.dims and a.etype == b.etype != DataType.BOOL
 
 
 @dataclass(frozen=True)

@@ -36,6 +36,16 @@ _KEEPS_CONTIGUITY = frozenset("view reshape _unsafe_view flatten unflatten squee
 _VIEWS_OR_COPIES = frozenset({"reshape", "flatten", "reshape_as", "ravel"})
 _NUMBER_ARITHMETIC = frozenset({"add", "sub", "mul", "floor_divide", "remainder", "neg"})
 
+# The position and the usual rank of an input that may also come without its batch axis.
+_USUAL_RANKS = {
+    **{f"{name}{n}d": (0, n + 2) for n in (1, 2, 3) for name in (
+        "conv", "conv_transpose", "max_pool", "avg_pool", "adaptive_avg_pool", "adaptive_max_pool", "reflection_pad", "replication_pad",
+    )},
+    "embedding": (1, 2), "embedding_bag": (1, 2), "lstm": (0, 3), "gru": (0, 3), "rnn_tanh": (0, 3), "rnn_relu": (0, 3),
+    "upsample_nearest2d": (0, 4), "upsample_bilinear2d": (0, 4), "upsample_bicubic2d": (0, 4), "pixel_shuffle": (0, 4),
+    "pixel_unshuffle": (0, 4), "grid_sampler": (0, 4), "linear": (0, 2),
+}  # fmt: skip
+
 
 def call_operator(ip: Interpreter, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """The result of an operator on the interpreter's values.
@@ -78,8 +88,17 @@ def _call_table(ip: Interpreter, name: str, args: tuple[Any, ...], kwargs: dict[
     op = ip.op
     plain_args = unwrap_all(ip, args)
     plain_kwargs = {key: unwrap(ip, value) for key, value in kwargs.items()}
+    usual = _USUAL_RANKS.get(name)
+    if usual is not None:
+        _note_rank(ip, plain_args, *usual)
     op.source = f"{name if '::' in name else 'aten::' + name} {ip.where}"
     return aten.find(name, plain_args, plain_kwargs).function(op, *plain_args, **plain_kwargs)
+
+
+def _note_rank(ip: Interpreter, args: list[Any], position: int, rank: int) -> None:
+    """Remembers whether an operator gets its input in its usual form."""
+    if position < len(args) and isinstance(args[position], Value) and not args[position].is_sequence:
+        ip.evidence.append(args[position].rank == rank)
 
 
 def _functional(ip: Interpreter, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -98,6 +117,8 @@ def _view(ip: Interpreter, name: str, args: tuple[Any, ...], kwargs: dict[str, A
     base = args[0]
     if result is ip.content(base):
         return base
+    if isinstance(result, Value) and result.is_sequence:
+        return wrap(result)
     roots = tuple(root.content for root in base.roots())
 
     def look(value: Any, index: int | None) -> Box:

@@ -1,18 +1,332 @@
-"""What the inputs are, where nobody says."""
+"""What the inputs are, where nobody says.
+
+A traced archive records the dtype and the sizes of the examples that it was traced with. Where that is missing, ``forward`` is run on
+trial for every plausible rank and dtype: the weights make all wrong ones fail, and operators with a usual form (``conv2d`` on batches of
+images, ``embedding`` on batches of sequences) break ties. What stays open is asked for, never guessed.
+
+Sizes are left free at first. Wherever a size has to equal another one for an operator to work, the free ones it is made of are fixed or
+made one: a conv2d with the weight [64, 3, 7, 7] says that there are 3 channels.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
-from nxconvert.errors import InputError
-from nxconvert.frontends.pytorch.script.signature import Signature
+from nxconvert.errors import InputError, NxConvertError, ReadError
+from nxconvert.formats.torch_values import ScriptObject, TensorData
+from nxconvert.frontends.pytorch.dtypes import DataType
+from nxconvert.frontends.pytorch.script.interpreter import NeedInput, ScriptRaise
+from nxconvert.frontends.pytorch.script.signature import Leaf, Signature
+from nxconvert.frontends.pytorch.table import LoweringError
+from nxconvert.graph.builder import GraphTypeError
+from nxconvert.graph.dims import Dim, Int, Symbol, divide_exactly, evaluate, listening
+from nxconvert.inputs import InputSpec, spec_of
 
 if TYPE_CHECKING:
-    from nxconvert.frontends.pytorch.script.model import Program
+    from nxconvert.frontends.pytorch.script.model import Call, Program
+
+MAX_TRIALS = 400
+MAX_SECONDS = 20.0
+_CANDIDATE_RANKS = (4, 3, 2, 1, 5, 0)
+_CANDIDATE_DTYPES = (DataType.FLOAT, DataType.INT64, DataType.BOOL)
+_AXES = {
+    4: ("batch", "channels", "height", "width"),
+    5: ("batch", "channels", "depth", "height", "width"),
+    3: ("batch", "length", "features"),
+    2: ("batch", "length"),
+    1: ("batch",),
+    0: (),
+}
 
 
-def infer_inputs(program: Program, signature: Signature) -> Signature:
-    """The signature with nothing left open."""
+class _Fixed(Exception):
+    """Free sizes turn out not to be free: the names with what they are."""
+
+    def __init__(self, found: dict[str, int | str]) -> None:
+        super().__init__()
+        self.found = found
+
+
+@dataclass(frozen=True)
+class Guess:
+    """A signature that nothing is open in, and the sizes that its free dims had in the examples of the archive."""
+
+    signature: Signature
+    sizes: dict[str, int] = field(default_factory=dict)
+
+
+def infer_inputs(program: Program, signature: Signature) -> Call:
+    """Runs ``forward`` with inputs that fit it.
+
+    Args:
+        program: the archive's program.
+        signature: what was declared of its inputs.
+
+    Returns:
+        the run, whose signature leaves nothing open.
+
+    Raises:
+        InputError: naming every input whose dtype or rank has to be declared.
+    """
     if not signature.open():
-        return signature
-    raise InputError("open")
+        return _settle(program, Guess(signature))
+    guess = _from_examples(program, signature)
+    if guess is None or guess.signature.open():
+        return _search(program, guess.signature if guess else signature)
+    return _settle(program, guess)
+
+
+# ---- sizes ---------------------------------------------------------------------------------------------------------------------------------
+
+
+def _settle(program: Program, guess: Guess) -> Call:
+    """Runs ``forward``, fixing sizes until the run needs no more of them to be equal than are."""
+    signature, sizes = guess.signature, dict(guess.sizes)
+    while True:
+        names = {dim for leaf in signature.leaves() if leaf.spec for dim in leaf.spec.free}
+        try:
+            with listening(_Equations(names, sizes).hear):
+                return program.call(signature)
+        except _Fixed as fixed:
+            signature = _substitute(signature, fixed.found)
+        except (NxConvertError, LoweringError, GraphTypeError, ScriptRaise):
+            # A trace may need the very sizes that it was made with.
+            if not sizes or not names:
+                raise
+            signature = _substitute(signature, {name: sizes[name] for name in _next_to_fix(names, sizes)})
+
+
+def _next_to_fix(names: set[str], sizes: Mapping[str, int]) -> list[str]:
+    """All sizes but those of batches; then those too."""
+    known = [name for name in names if name in sizes]
+    inner = [name for name in known if not name.endswith("batch")]
+    return inner or known or list(names)
+
+
+class _Equations:
+    """Hears which sizes have to be equal, and solves that for the free dims of the inputs."""
+
+    def __init__(self, names: set[str], sizes: Mapping[str, int]) -> None:
+        self._names = names
+        self._sizes = sizes
+
+    def hear(self, a: Int, b: Int, broadcast: bool) -> None:
+        """Raises `_Fixed` if ``a == b`` says what a free dim is."""
+        symbols = _symbols(a) | _symbols(b)
+        if not symbols or not symbols <= self._names:
+            return
+        found = self._solve(a, b, broadcast, symbols)
+        if found:
+            raise _Fixed(found)
+
+    def _solve(self, a: Int, b: Int, broadcast: bool, symbols: set[str]) -> dict[str, int | str] | None:
+        if symbols <= self._sizes.keys():
+            have, want = evaluate(a, dict(self._sizes)), evaluate(b, dict(self._sizes))
+            if have != want and not (broadcast and 1 in (have, want)):
+                raise GraphTypeError(f"{a} has to be {b}, and is not in the examples that the archive was traced with")
+            if broadcast and have != want:
+                return {name: self._sizes[name] for name in symbols}
+        if _name(a) and _name(b):
+            # Of two sizes that may be equal or 1 nothing is known; of two that have to be equal, both are one.
+            return None if broadcast and not symbols <= self._sizes.keys() else {str(b): str(a)}
+        solution = _linear(a, b)
+        if solution is not None:
+            return solution
+        if symbols <= self._sizes.keys():
+            return {name: self._sizes[name] for name in symbols}
+        return None
+
+
+def _symbols(value: Int) -> set[str]:
+    """The names in a dim; an operation on dims counts by the names inside it."""
+    if isinstance(value, int):
+        return set()
+    found: set[str] = set()
+    for atom in value.atoms():
+        if isinstance(atom, Symbol):
+            found.add(atom.key)
+        else:
+            found |= _symbols(getattr(atom, "a", 0)) | _symbols(getattr(atom, "b", 0))
+    return found
+
+
+def _name(value: Int) -> bool:
+    return isinstance(value, Dim) and isinstance(value.atom, Symbol)
+
+
+def _linear(a: Int, b: Int) -> dict[str, int | str] | None:
+    """The solution of ``a == b`` if one symbol is all that is open and occurs linearly; common factors are cancelled."""
+    for x, y in ((a, b), (b, a)):
+        quotient = divide_exactly(x, y) if y != 0 else None
+        if isinstance(quotient, Dim):
+            a, b = quotient, 1
+            break
+    difference = a - b
+    if not isinstance(difference, Dim):
+        return None
+    symbolic = [term for term in difference.terms if term[0]]
+    if len(symbolic) != 1 or len(symbolic[0][0]) != 1 or not isinstance(symbolic[0][0][0], Symbol):
+        return None
+    constant = sum(coefficient for monomial, coefficient in difference.terms if not monomial)
+    (atom,), coefficient = symbolic[0]
+    if -constant % coefficient or -constant // coefficient < 0:
+        raise GraphTypeError(f"no size of {atom.key} makes {a} equal to {b}")
+    return {atom.key: -constant // coefficient}
+
+
+def _substitute(signature: Signature, found: Mapping[str, int | str]) -> Signature:
+    def dims(spec: InputSpec) -> tuple[int | str, ...]:
+        return tuple(found.get(d, d) if isinstance(d, str) else d for d in spec.dims)
+
+    return signature.with_specs({leaf.name: InputSpec(leaf.spec.dtype, dims(leaf.spec)) for leaf in signature.leaves() if leaf.spec})
+
+
+# ---- examples ------------------------------------------------------------------------------------------------------------------------------
+
+
+def _from_examples(program: Program, signature: Signature) -> Guess | None:
+    """What the examples of a traced archive say."""
+    try:
+        examples = program.archive.traced_inputs.get("forward")
+    except ReadError:
+        return None
+    tensors = list(_tensors(examples or ()))
+    leaves = signature.leaves()
+    if len(tensors) != len(leaves):
+        return None
+    specs: dict[str, InputSpec] = {}
+    sizes: dict[str, int] = {}
+    shared: dict[tuple[int, int, int], str] = {}
+    for leaf, tensor in zip(leaves, tensors, strict=True):
+        if leaf.spec is not None and leaf.spec.dtype is not None:
+            continue
+        dims: list[int | str] = []
+        for axis, (name, size) in enumerate(zip(_axis_names(leaf, tensor.shape, tensor.dtype, first=leaf is leaves[0]), tensor.shape, strict=True)):
+            # Inputs of one rank that had the same size in an axis have one size there.
+            name = shared.setdefault((len(tensor.shape), axis, size), name)
+            dims.append(name)
+            sizes[name] = size
+        specs[leaf.name] = _merged(leaf.spec, spec_of(tensor.dtype, dims))
+    return Guess(signature.with_specs(specs), sizes)
+
+
+def _merged(declared: InputSpec | None, found: InputSpec) -> InputSpec:
+    return InputSpec(found.dtype, declared.dims) if declared is not None else found
+
+
+def _tensors(values: Iterable[Any]) -> Iterator[TensorData]:
+    for value in values:
+        if isinstance(value, TensorData):
+            yield value
+        elif isinstance(value, (list, tuple)):
+            yield from _tensors(value)
+        elif isinstance(value, dict):
+            yield from _tensors(value.values())
+        elif isinstance(value, ScriptObject):
+            yield from _tensors(value.attributes.values())
+
+
+def _axis_names(leaf: Leaf, shape: tuple[int, ...], dtype: Any, *, first: bool) -> list[str]:
+    names = _AXES.get(len(shape)) or tuple(f"dim{axis}" for axis in range(len(shape)))
+    if len(shape) == 2 and dtype.is_integer():
+        names = ("batch", "sequence")
+    prefix = "" if first else "".join(c if c.isalnum() else "_" for c in leaf.name) + "_"
+    return [prefix + name for name in names]
+
+
+# ---- search --------------------------------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class _Found:
+    """An assignment that ``forward`` runs with."""
+
+    specs: dict[str, InputSpec]
+    call: Call
+    usual: int
+    unusual: int
+
+
+class _Budget(Exception):
+    """The search has taken long enough."""
+
+
+def _search(program: Program, signature: Signature) -> Call:
+    """Tries ranks and dtypes, an input at a time and each only when ``forward`` first uses it."""
+    search = _Search(program, signature)
+    try:
+        search.extend({})
+    except _Budget:
+        raise _ask(signature, {}, "finding out by trial would take too long") from None
+    best = search.best()
+    if best is not None:
+        return best.call
+    if not search.found and search.failure is not None:
+        raise search.failure
+    raise _ask(signature, search.agreed(), "more than one dtype or number of dims fits the weights")
+
+
+class _Search:
+    def __init__(self, program: Program, signature: Signature) -> None:
+        self._program = program
+        self._signature = signature
+        self._until = time.monotonic() + MAX_SECONDS
+        self._trials = 0
+        self.found: list[_Found] = []
+        self.failure: Exception | None = None
+
+    def extend(self, specs: dict[str, InputSpec]) -> None:
+        """Runs ``forward`` with what is assigned so far; where it needs more, tries every candidate for that."""
+        self._trials += 1
+        if self._trials > MAX_TRIALS or time.monotonic() > self._until:
+            raise _Budget
+        try:
+            call = _settle(self._program, Guess(self._signature.with_specs(specs)))
+        except NeedInput as need:
+            for spec in self._candidates(need.name, first=not specs):
+                self.extend({**specs, need.name: spec})
+        except (LoweringError, GraphTypeError, ScriptRaise, LookupError, ValueError, TypeError, AttributeError, NxConvertError) as error:
+            if self.failure is None and isinstance(error, NxConvertError):
+                self.failure = error
+        else:
+            usual = sum(call.ip.evidence)
+            self.found.append(_Found(specs, call, usual, len(call.ip.evidence) - usual))
+
+    def _candidates(self, name: str, *, first: bool) -> Iterator[InputSpec]:
+        leaf = next(leaf for leaf in self._signature.leaves() if leaf.name == name)
+        for dtype in _CANDIDATE_DTYPES:
+            for rank in _CANDIDATE_RANKS:
+                shape = (0,) * rank
+                found = spec_of(dtype, _axis_names(leaf, shape, dtype, first=first))
+                if leaf.spec is None:
+                    yield found
+                elif len(leaf.spec.dims) == rank:
+                    yield _merged(leaf.spec, found)
+
+    def best(self) -> _Found | None:
+        """The one assignment that fits, or the one in which every operator gets its input in the usual form."""
+        if len(self.found) == 1:
+            return self.found[0]
+        usual = [found for found in self.found if found.usual and not found.unusual]
+        return usual[0] if len(usual) == 1 else None
+
+    def agreed(self) -> dict[str, InputSpec]:
+        """What all assignments that fit have in common, for the message."""
+        result = dict(self.found[0].specs) if self.found else {}
+        for found in self.found[1:]:
+            result = {name: spec for name, spec in result.items() if found.specs.get(name) == spec}
+        return result
+
+
+def _ask(signature: Signature, known: Mapping[str, InputSpec], why: str) -> InputError:
+    hints = []
+    for leaf in signature.open():
+        spec = known.get(leaf.name) or InputSpec("float32", ("batch", "dim1"))
+        hints.append(f"{leaf.name}={spec}")
+    names = ", ".join(leaf.name for leaf in signature.open())
+    return InputError(
+        f"the file does not say what its input {names} is: {why}. Declare it; a number fixes a dim, a name leaves it free", hints
+    )

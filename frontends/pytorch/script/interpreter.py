@@ -20,7 +20,7 @@ from nxconvert.frontends.pytorch.ops.common import as_tensor
 from nxconvert.frontends.pytorch.script import control, dispatch, numbers
 from nxconvert.frontends.pytorch.script.objects import Loader
 from nxconvert.frontends.pytorch.script.values import (
-    Box, DictCell, EitherOf, EnumMember, Journal, ListCell, Maybe, Named, Number, ObjectCell, Uninitialized, ViewOf, is_number,
+    Box, DictCell, EitherOf, EnumMember, Journal, ListCell, Maybe, Named, Number, ObjectCell, Uninitialized, Unknown, ViewOf, is_number,
 )  # fmt: skip
 from nxconvert.frontends.pytorch.table import LoweringError, Scalar, aten
 from nxconvert.frontends.pytorch.views import write_back
@@ -33,6 +33,18 @@ _CONSTANT_NAMES = {"inf": math.inf, "nan": math.nan, "None": None, "True": True,
 
 class ScriptRaise(Exception):
     """The program raises an exception of its own."""
+
+
+class NeedInput(Exception):
+    """The program uses an input of which nothing is known yet.
+
+    Attributes:
+        name: the input's.
+    """
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.name = name
 
 
 class _Returned:
@@ -78,6 +90,7 @@ class Interpreter:
         code: the archive's code.
         loader: makes values of what the archive's pickles hold.
         warn: is told what the user should know.
+    evidence: for each operator so far that has a usual form, whether its input had it.
     """
 
     def __init__(self, archive: TorchArchive, code: ScriptCode, op: Builder, warn: Callable[[str], None]) -> None:
@@ -86,6 +99,7 @@ class Interpreter:
         self.op = op
         self.warn = warn
         self.journal = Journal()
+        self.evidence: list[bool] = []
         self.loader = Loader(archive, code, self)
         self._depth = 0
         self._where: tuple[str, ast.AST] | None = None
@@ -134,6 +148,8 @@ class Interpreter:
         """What ``box`` holds now; a view is read again if its base has changed since."""
         source = box.source
         if source is None:
+            if isinstance(box.content, Unknown):
+                raise NeedInput(box.content.name)
             return box.content
         contents = tuple(root.content for root in box.roots())
         if all(a is b for a, b in zip(box.seen[0], contents, strict=True)) and self.op.sees(box.seen[1]):
@@ -187,7 +203,7 @@ class Interpreter:
     # ---- calls of functions ------------------------------------------------------------------------------------------------------------
 
     def call_method(self, receiver: ObjectCell, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """Calls a method; the hooks of a module are run around its ``forward``."""
+        """Calls a method, under the name of its module."""
         info = self.loader.class_of(receiver)
         function = info.methods.get(name) if isinstance(info, ClassInfo) else None
         if function is None:
@@ -195,18 +211,22 @@ class Interpreter:
         scope = self.op.scope
         self.op.scope = receiver.path or scope
         try:
-            if name != "forward":
-                return self.call(function, (receiver, *args), kwargs)
-            for hook in info.pre_hooks:
-                changed = self.call(info.methods[hook], (receiver, args), {})
-                args = args if changed is None else changed if isinstance(changed, tuple) else (changed,)
-            result = self.call(function, (receiver, *args), kwargs)
-            for hook in info.hooks:
-                changed = self.call(info.methods[hook], (receiver, args, result), {})
-                result = result if changed is None else changed
-            return result
+            return self.call(function, (receiver, *args), kwargs)
         finally:
             self.op.scope = scope
+
+    def call_root(self, receiver: ObjectCell, args: tuple[Any, ...]) -> Any:
+        """Calls the root's ``forward`` with its hooks around it; the hooks of its children are calls in the code."""
+        info = self.loader.class_of(receiver)
+        assert isinstance(info, ClassInfo)
+        for hook in info.pre_hooks:
+            changed = self.call(info.methods[hook], (receiver, args), {})
+            args = args if changed is None else changed if isinstance(changed, tuple) else (changed,)
+        result = self.call_method(receiver, "forward", args, {})
+        for hook in info.hooks:
+            changed = self.call(info.methods[hook], (receiver, args, result), {})
+            result = result if changed is None else changed
+        return result
 
     def call(self, function: FunctionInfo, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Runs a function's body with these arguments."""
@@ -477,4 +497,4 @@ _SPECIAL_FORMS: dict[str, Callable[[Interpreter, ast.Call, Frame], Any]] = {
     "str": _str,
 }
 
-__all__ = ["BoundMethod", "Dim", "Frame", "Interpreter", "ScriptRaise", "dotted"]
+__all__ = ["BoundMethod", "Dim", "Frame", "Interpreter", "NeedInput", "ScriptRaise", "dotted"]

@@ -7,7 +7,6 @@ stays known; the rest becomes an input ``<attribute>`` and an output ``<attribut
 
 from __future__ import annotations
 
-import ast
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,19 +14,20 @@ from typing import Any
 
 import onnx_ir as ir
 
-from nxconvert.errors import ReadError, Unsupported, UnsupportedError
+from nxconvert.errors import ReadError, UnsupportedError
 from nxconvert.formats.torch_archive import TorchArchive
 from nxconvert.formats.torchscript import ClassInfo, FunctionInfo, ScriptCode
 from nxconvert.frontends.pytorch import ops  # noqa: F401  (fills the table)
 from nxconvert.frontends.pytorch.script import abstract, reach
-from nxconvert.frontends.pytorch.script.abstract import Content, Same, Spec
+from nxconvert.frontends.pytorch.script.abstract import Same, Spec
 from nxconvert.frontends.pytorch.script.infer import infer_inputs
 from nxconvert.frontends.pytorch.script.interpreter import Interpreter, ScriptRaise
 from nxconvert.frontends.pytorch.script.signature import Pinned, Signature, SignatureReader, make_argument, output_values
 from nxconvert.frontends.pytorch.script.state import StateKey, find_state, place_state
-from nxconvert.frontends.pytorch.script.values import Box, Cell, ObjectCell
+from nxconvert.frontends.pytorch.script.values import Box, Cell, ObjectCell, is_static
 from nxconvert.frontends.pytorch.table import LoweringError
-from nxconvert.graph.builder import Builder, GraphTypeError, Value
+from nxconvert.graph.builder import Builder, Value
+from nxconvert.graph.dims import Dim
 from nxconvert.graph.finish import finish
 from nxconvert.plugins import ReadOptions
 
@@ -48,8 +48,7 @@ def read_script(archive: TorchArchive, options: ReadOptions) -> ir.Model:
     options.progress("lowering", None)
     program = Program(archive, code, options)
     try:
-        signature = infer_inputs(program, signature)
-        return program.lower(signature)
+        return program.finish(infer_inputs(program, signature))
     except UnsupportedError as error:
         raise UnsupportedError(reach.complete(archive, code, error)) from error
     except ScriptRaise as error:
@@ -72,6 +71,7 @@ class Call:
     """One run of ``forward`` into a builder.
 
     Attributes:
+        signature: what it was run with.
         ip: the interpreter that ran it.
         inputs: the value of each parameter.
         outputs: the results, by name.
@@ -80,6 +80,7 @@ class Call:
         carried: the graph values of the state that was fed, by input name.
     """
 
+    signature: Signature
     ip: Interpreter
     inputs: dict[str, Any]
     outputs: dict[str, Value]
@@ -111,7 +112,7 @@ class Program:
         arguments = [make_argument(ip.op, argument) for argument in signature.arguments]
         fed = [value for key, spec in (state or {}).items() for value in place_state(ip, root, key, spec)]
         block = ip.journal.open()
-        result = ip.call_method(root, "forward", tuple(arguments), {})
+        result = ip.call_root(root, tuple(arguments))
         outputs = dict(output_values(ip, result))
         # Contents have to be read before the block takes them back.
         for cell, slot in block.log:
@@ -123,11 +124,11 @@ class Program:
         states = find_state(ip, root, {key: content for key, content in changed.items() if key[0].born < block.born})
         for name in mutated:
             self._note(f"the model changes its input '{name}' in place; what it leaves there is the output '{name}_out'")
-        return Call(ip, inputs, outputs, states, mutated, fed)
+        return Call(signature, ip, inputs, outputs, states, mutated, fed)
 
-    def lower(self, signature: Signature) -> ir.Model:
-        """The finished model for a signature that leaves nothing open."""
-        call = self.call(signature)
+    def finish(self, call: Call) -> ir.Model:
+        """The finished model, from a run of ``forward`` with inputs that fit it."""
+        signature = call.signature
         specs: dict[StateKey, Spec] = {}
         if call.state and self._options.state == "steady":
             specs, call = self._steady(signature, call)
@@ -147,13 +148,14 @@ class Program:
 
     def _steady(self, signature: Signature, call: Call) -> tuple[dict[StateKey, Spec], Call]:
         """Calls ``forward`` until the specs of its state no longer change."""
-        specs = {key: _lasting(call, content) for key, content in call.state.items()}
+        known = _inputs_only(signature)
+        specs = {key: _lasting(call.ip, known, content) for key, content in call.state.items()}
         for _ in range(MAX_CALLS):
             call = self.call(signature, specs)
             joined = dict(specs)
             for key, content in call.state.items():
-                new = _lasting(call, content)
-                joined[key] = abstract.outer(_inputs_only(signature), abstract.join(call.ip, specs[key], new)) if key in specs else new
+                new = _lasting(call.ip, known, content)
+                joined[key] = abstract.join(call.ip, specs[key], new) if key in specs else new
             if joined == specs:
                 return specs, call
             specs = joined
@@ -175,18 +177,18 @@ def _inputs_only(signature: Signature) -> Builder:
     return op
 
 
-def _lasting(call: Call, content: Any) -> Spec:
+def _lasting(ip: Interpreter, known: Builder, content: Any) -> Spec:
     """The spec of what a call left in an attribute: what is known stays known, graph values become their type."""
-    return _without_values(call.ip, Same(content))
+    return abstract.outer(known, _without_values(ip, known, Same(content)))
 
 
-def _without_values(ip: Interpreter, spec: Spec) -> Spec:
+def _without_values(ip: Interpreter, known: Builder, spec: Spec) -> Spec:
     value = spec.value if isinstance(spec, Same) else None
-    if isinstance(spec, Same) and (value is None or isinstance(value, (bool, int, float, str, ObjectCell))):
+    if isinstance(spec, Same) and (is_static(value) or isinstance(value, ObjectCell) or (isinstance(value, Dim) and known.knows(value))):
         return spec
     wide = abstract.widen(ip, spec)
     if isinstance(wide, abstract.ItemsSpec):
-        return abstract.ItemsSpec(wide.kind, tuple(_without_values(ip, item) for item in wide.items), wide.make)
+        return abstract.ItemsSpec(wide.kind, tuple(_without_values(ip, known, item) for item in wide.items), wide.make)
     return wide
 
 
@@ -200,4 +202,4 @@ def _identifier(qualname: str) -> str:
     return qualname.rpartition(".")[2]
 
 
-__all__ = ["Call", "Content", "GraphTypeError", "Program", "Unsupported", "ast", "read_script"]
+__all__ = ["Call", "Program", "read_script"]

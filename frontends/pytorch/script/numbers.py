@@ -16,7 +16,7 @@ from nxconvert.frontends.pytorch.ops.common import as_tensor
 from nxconvert.frontends.pytorch.script.values import is_number
 from nxconvert.frontends.pytorch.table import Builder, LoweringError, Scalar
 from nxconvert.graph.builder import Value
-from nxconvert.graph.dims import MAX_TERMS, Dim, Int, compare, floordiv, maximum, minimum, mod
+from nxconvert.graph.dims import Dim, Int, compare, floordiv, maximum, minimum, mod
 
 _INT_OPERATIONS: dict[str, Callable[[Any, Any], Int]] = {
     "add": operator.add,
@@ -56,6 +56,9 @@ _ONNX_BITWISE = {"__and__": "BitwiseAnd", "__or__": "BitwiseOr", "__xor__": "Bit
 _TO_INT = {"floor": "Floor", "ceil": "Ceil", "trunc": "", "round": "Round"}
 
 OPERATIONS = frozenset(_STATIC)
+
+# A polynomial that grows beyond this is cheaper to compute than to reason about.
+MAX_TERMS = 24
 
 
 def calculate(op: Builder, name: str, *operands: Any) -> Any:

@@ -118,6 +118,11 @@ class Loader:
             cell.born = _BEFORE_EVERYTHING
             # The raw object is kept alive, so that its id stays its own.
             known = self._objects[id(raw)] = (raw, cell)
+            info = self.class_of(cell)
+            if info is None and raw.state is not None:
+                cell.attributes["__state__"] = _Pending(raw.state)
+            elif raw.state is not None and isinstance(info, ClassInfo) and "__setstate__" in info.methods:
+                self._interpreter.call(info.methods["__setstate__"], (cell, self.load(raw.state, path)), {})
         return known[1]
 
     def _tensor(self, raw: TensorData, path: str) -> Box:

@@ -19,10 +19,9 @@ from nxconvert.formats.torchscript import FunctionInfo, NamedTupleInfo, ScriptCo
 from nxconvert.frontends.pytorch.dtypes import DataType
 from nxconvert.frontends.pytorch.ops.common import as_tensor
 from nxconvert.frontends.pytorch.script.interpreter import Interpreter
-from nxconvert.frontends.pytorch.script.values import Box, DictCell, ListCell, Maybe, Named, is_number
+from nxconvert.frontends.pytorch.script.values import Box, DictCell, ListCell, Maybe, Named, Unknown, is_number
 from nxconvert.frontends.pytorch.table import Scalar
 from nxconvert.graph.builder import Builder, Value
-from nxconvert.graph.dims import Dim
 from nxconvert.inputs import InputSpec, spec_of
 
 NUMBERS = {"int": DataType.INT64, "float": DataType.FLOAT, "bool": DataType.BOOL}
@@ -243,10 +242,10 @@ def make_argument(op: Builder, argument: Argument) -> Any:
     if isinstance(argument, Group):
         return argument.make([make_argument(op, item) for item in argument.items])
     spec = argument.spec
-    assert spec is not None and spec.dtype is not None
-    dtype = spec.onnx_dtype()
-    assert dtype is not None
-    value = op.input(argument.name, dtype, [d if isinstance(d, int) else Dim.symbol(d) for d in spec.dims])
+    dtype = spec.onnx_dtype() if spec is not None else None
+    if spec is None or dtype is None:
+        return Box(Unknown(argument.name))
+    value = op.input(argument.name, dtype, [d if isinstance(d, int) else op.dim(d) for d in spec.dims])
     if argument.kind == "tensor":
         return Box(value)
     if argument.kind == "int":

@@ -48,6 +48,12 @@ class Number(NamedTuple):
     dtype: Any
 
 
+class Unknown(NamedTuple):
+    """The content of an input of which neither dtype nor rank is known."""
+
+    name: str
+
+
 class ViewOf(NamedTuple):
     """How a box looks at another one: the operator that made the view, with its arguments."""
 

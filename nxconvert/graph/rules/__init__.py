@@ -107,7 +107,11 @@ class Signature:
         option = onnx.defs.OpSchema.FormalParameterOption
         allowed = {c.type_param_str: c.allowed_type_strs for c in schema.type_constraints}
         self.formals = [
-            (i.type_str, _dtypes(allowed.get(i.type_str, [i.type_str]), "tensor("), _dtypes(allowed.get(i.type_str, [i.type_str]), "seq(tensor("))
+            (
+                i.type_str,
+                _dtypes(allowed.get(i.type_str, [i.type_str]), "tensor("),
+                _dtypes(allowed.get(i.type_str, [i.type_str]), "seq(tensor("),
+            )
             for i in schema.inputs
         ]
         self.required = [i.option == option.Single for i in schema.inputs]
@@ -132,7 +136,9 @@ class Signature:
             variable, tensors, sequences = formals[index]
             dtype = value.etype
             if dtype not in (sequences if value.is_sequence else tensors):
-                raise GraphTypeError(f"input {i} may not be {'a sequence of ' if value.is_sequence else ''}{dtype.name}")
+                raise GraphTypeError(
+                    f"input {i} may not be {'a sequence of ' if value.is_sequence else ''}{dtype.name}"
+                )
             if bound.setdefault(variable, dtype) != dtype and (self.homogeneous or index < count - 1):
                 raise GraphTypeError(f"input {i} is {dtype.name} where an input before it is {bound[variable].name}")
 
@@ -148,7 +154,9 @@ def _dtypes(type_strs: Sequence[str], prefix: str) -> frozenset[ir.DataType]:
 signature = functools.lru_cache(maxsize=None)(Signature)
 
 
-def infer(op: Builder, op_type: str, inputs: list[Any], attributes: dict[str, Any], outputs: int | None = None) -> list[TensorType]:
+def infer(
+    op: Builder, op_type: str, inputs: list[Any], attributes: dict[str, Any], outputs: int | None = None
+) -> list[TensorType]:
     """The types of the node's outputs.
 
     Args:
@@ -192,7 +200,9 @@ def describe(value: Value) -> str:
     return f"sequence of {text}" if value.is_sequence else text
 
 
-def fold(op_type: str, inputs: Sequence[Any], attributes: Mapping[str, Any], types: Sequence[TensorType]) -> list[np.ndarray] | None:
+def fold(
+    op_type: str, inputs: Sequence[Any], attributes: Mapping[str, Any], types: Sequence[TensorType]
+) -> list[np.ndarray] | None:
     """The node's outputs if they are small constants, else None."""
     known = types[0].content
     if known is not None and all(isinstance(i, int) for i in known):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import onnx_ir as ir
 
-from nxconvert.graph.dims import Int, compare, floordiv, product
+from nxconvert.graph.dims import Int, compare, floordiv, product, require
 from nxconvert.graph.values import GraphTypeError, TensorType, Value
 
 if TYPE_CHECKING:
@@ -103,6 +103,7 @@ def agree(a: Int, b: Int, what: str) -> Int:
         return a
     if compare(a, "==", b) is False:
         raise GraphTypeError(f"{what}: {a} against {b}")
+    require(a, b)
     return b if isinstance(b, int) else a
 
 
@@ -150,6 +151,7 @@ def _broadcast_axis(op: Builder, a: Int, b: Int, shapes: tuple[Dims, ...]) -> In
     a_wins, b_wins = compare(a, "==", 1) is False, compare(b, "==", 1) is False
     if a_wins and b_wins and compare(a, "==", b) is False:
         raise GraphTypeError(f"shapes {' and '.join(map(show, shapes))} cannot be broadcast: {a} against {b}")
+    require(a, b, broadcast=True)
     # What is never 1 is the result, whether the other one is 1 or equal.
     if isinstance(a, int) or (a_wins and not isinstance(b, int)):
         return a
@@ -171,6 +173,9 @@ def broadcastable_to(dims: Dims, target: Dims, what: str) -> None:
     )
     if not fits:
         raise GraphTypeError(f"{what} of shape {show(dims)} does not broadcast to {show(target)}")
+    for d, t in zip(reversed(dims), reversed(target), strict=False):
+        if d not in (1, t):
+            require(d, t, broadcast=True)
 
 
 def attribute_array(value: Any) -> np.ndarray:

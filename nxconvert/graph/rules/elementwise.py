@@ -66,7 +66,9 @@ def _cast_like(op: Builder, x: Value, like: Value, /, *, saturate: int = 1) -> l
 
 
 @infer_rule("Dropout")
-def _dropout(op: Builder, x: Value, ratio: Value | None = None, training: Value | None = None, /, *, seed: int = 0) -> list[TensorType]:
+def _dropout(
+    op: Builder, x: Value, ratio: Value | None = None, training: Value | None = None, /, *, seed: int = 0
+) -> list[TensorType]:
     return [*same(x), *tensor(ir.DataType.BOOL, x.dims)]
 
 

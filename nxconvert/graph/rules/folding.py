@@ -207,7 +207,9 @@ def _split(x: Array, split: Array | None = None, *, axis: int = 0, num_outputs: 
 
 
 @fold_rule("Pad")
-def _pad(x: Array, pads: Array, value: Array | None = None, axes: Array | None = None, *, mode: str = "constant") -> Array | None:
+def _pad(
+    x: Array, pads: Array, value: Array | None = None, axes: Array | None = None, *, mode: str = "constant"
+) -> Array | None:
     which = range(x.ndim) if axes is None else [int(axis) % x.ndim for axis in axes]
     amounts = [(0, 0)] * x.ndim
     for i, axis in enumerate(which):
@@ -290,7 +292,9 @@ def _gather_nd(x: Array, indices: Array, *, batch_dims: int = 0) -> Array:
 
 
 @fold_rule("ScatterElements")
-def _scatter_elements(x: Array, indices: Array, updates: Array, *, axis: int = 0, reduction: str = "none") -> Array | None:
+def _scatter_elements(
+    x: Array, indices: Array, updates: Array, *, axis: int = 0, reduction: str = "none"
+) -> Array | None:
     if reduction != "none":
         return None
     where = list(np.indices(indices.shape, sparse=True))
@@ -314,7 +318,9 @@ def _one_hot(indices: Array, depth: Array, values: Array, *, axis: int = -1) -> 
     count = int(depth.reshape(()))
     whole = indices.astype(np.int64)
     whole = np.where(whole < 0, whole + count, whole)
-    hot = np.expand_dims(whole, axis) == np.arange(count).reshape([-1] + [1] * (indices.ndim - axis % (indices.ndim + 1)))
+    hot = np.expand_dims(whole, axis) == np.arange(count).reshape(
+        [-1] + [1] * (indices.ndim - axis % (indices.ndim + 1))
+    )
     return np.where(hot, values[1], values[0])
 
 

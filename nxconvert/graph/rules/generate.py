@@ -30,7 +30,9 @@ def _constant(op: Builder, /, **attributes: Any) -> list[TensorType]:
 def _constant_of_shape(op: Builder, shape: Value, /, *, value: Any = None) -> list[TensorType]:
     dtype = ir.DataType.FLOAT if value is None else _tensor_dtype(value)
     dims = integers(shape)
-    return tensor(dtype, dims if dims is not None else [op.fresh("filled") for _ in range(length_of(shape, "the shape"))])
+    return tensor(
+        dtype, dims if dims is not None else [op.fresh("filled") for _ in range(length_of(shape, "the shape"))]
+    )
 
 
 def _tensor_dtype(value: Any) -> ir.DataType:
@@ -66,7 +68,9 @@ def _random(op: Builder, /, *, shape: Sequence[int], dtype: Any = None, **_: Any
 
 
 @infer_rule("Multinomial")
-def _multinomial(op: Builder, x: Value, /, *, dtype: Any = None, sample_size: int = 1, seed: float = 0.0) -> list[TensorType]:
+def _multinomial(
+    op: Builder, x: Value, /, *, dtype: Any = None, sample_size: int = 1, seed: float = 0.0
+) -> list[TensorType]:
     want_rank(x, 2, "the input")
     return tensor(dtype_of(dtype, ir.DataType.INT32), [x.dims[0], sample_size])
 

@@ -64,7 +64,9 @@ def _cast_like(op: Builder, x: Value, like: Value, /, *, saturate: int = 1) -> V
 
 
 @simplify_rule("Dropout")
-def _dropout(op: Builder, x: Value, ratio: Value | None = None, training: Value | None = None, /, *, seed: int = 0) -> Value | None:
+def _dropout(
+    op: Builder, x: Value, ratio: Value | None = None, training: Value | None = None, /, *, seed: int = 0
+) -> Value | None:
     return x if training is None or (training.array is not None and not training.array) else None
 
 
@@ -158,14 +160,23 @@ def _variadic(op: Builder, x: Value, /, *others: Value, **_: Any) -> Value | Non
 
 
 @simplify_rule("Split")
-def _split(op: Builder, x: Value, split: Value | None = None, /, *, axis: int = 0, num_outputs: int | None = None) -> Value | None:
+def _split(
+    op: Builder, x: Value, split: Value | None = None, /, *, axis: int = 0, num_outputs: int | None = None
+) -> Value | None:
     return x if num_outputs == 1 or (split is not None and split.dims == (1,)) else None
 
 
 @simplify_rule("Slice")
-def _slice(op: Builder, x: Value, starts: Value, ends: Value, axes: Value | None = None, steps: Value | None = None, /) -> Value | None:
+def _slice(
+    op: Builder, x: Value, starts: Value, ends: Value, axes: Value | None = None, steps: Value | None = None, /
+) -> Value | None:
     first, last, which, stride = integers(starts), integers(ends), integers(axes), integers(steps)
-    if first is None or last is None or (axes is not None and which is None) or (steps is not None and set(stride or ()) != {1}):
+    if (
+        first is None
+        or last is None
+        or (axes is not None and which is None)
+        or (steps is not None and set(stride or ()) != {1})
+    ):
         return None
     chosen = range(len(first)) if which is None else which
     if not all(isinstance(axis, int) and -x.rank <= axis < x.rank for axis in chosen):

@@ -64,7 +64,13 @@ def slice_size(size: Int, start: Int, end: Int, step: Int) -> Int | None:
         begin = start if start_counts else 0 if compare(start, "<=", -_FAR) else maximum(start + size, 0)
         stop = end + size if not end_counts else size if compare(end, ">=", _FAR) else minimum(end, size)
         return maximum(ceil_div(stop - begin, step), 0)
-    begin = maximum(start + size, 0) if not start_counts else size - 1 if compare(start, ">=", _FAR) else minimum(start, size - 1)
+    begin = (
+        maximum(start + size, 0)
+        if not start_counts
+        else size - 1
+        if compare(start, ">=", _FAR)
+        else minimum(start, size - 1)
+    )
     stop = end if end_counts else -1 if compare(end, "<=", -_FAR) else maximum(end + size, -1)
     return maximum(ceil_div(begin - stop, -step), 0)
 
@@ -109,7 +115,9 @@ def _index_depth(indices: Value) -> int:
 
 
 @infer_rule("Scatter", "ScatterElements")
-def _scatter_elements(op: Builder, x: Value, indices: Value, updates: Value, /, *, axis: int = 0, reduction: str = "none") -> list[TensorType]:
+def _scatter_elements(
+    op: Builder, x: Value, indices: Value, updates: Value, /, *, axis: int = 0, reduction: str = "none"
+) -> list[TensorType]:
     normal_axis(axis, len(x.dims))
     want_rank(indices, len(x.dims), "the indices")
     want_rank(updates, len(x.dims), "the updates")
@@ -119,7 +127,9 @@ def _scatter_elements(op: Builder, x: Value, indices: Value, updates: Value, /, 
 
 
 @infer_rule("ScatterND")
-def _scatter_nd(op: Builder, x: Value, indices: Value, updates: Value, /, *, reduction: str = "none") -> list[TensorType]:
+def _scatter_nd(
+    op: Builder, x: Value, indices: Value, updates: Value, /, *, reduction: str = "none"
+) -> list[TensorType]:
     depth = _index_depth(indices)
     if depth > len(x.dims):
         raise GraphTypeError(f"indices of {depth} numbers point into rank {len(x.dims)}")
@@ -131,7 +141,9 @@ def _scatter_nd(op: Builder, x: Value, indices: Value, updates: Value, /, *, red
 
 
 @infer_rule("TopK")
-def _top_k(op: Builder, x: Value, k: Value, /, *, axis: int = -1, largest: int = 1, sorted: int = 1) -> list[TensorType]:
+def _top_k(
+    op: Builder, x: Value, k: Value, /, *, axis: int = -1, largest: int = 1, sorted: int = 1
+) -> list[TensorType]:
     axis = normal_axis(axis, len(x.dims))
     known = integers(k)
     size = known[0] if known else op.fresh("topk")

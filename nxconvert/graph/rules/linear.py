@@ -37,7 +37,16 @@ def _matmul_integer(op: Builder, a: Value, b: Value, /, *_: Value | None) -> lis
 
 @infer_rule("Gemm")
 def _gemm(
-    op: Builder, a: Value, b: Value, c: Value | None = None, /, *, alpha: float = 1.0, beta: float = 1.0, transA: int = 0, transB: int = 0
+    op: Builder,
+    a: Value,
+    b: Value,
+    c: Value | None = None,
+    /,
+    *,
+    alpha: float = 1.0,
+    beta: float = 1.0,
+    transA: int = 0,
+    transB: int = 0,
 ) -> list[TensorType]:
     want_rank(a, 2, "the left matrix")
     want_rank(b, 2, "the right matrix")
@@ -66,7 +75,9 @@ def _einsum(op: Builder, *operands: Value, equation: str) -> list[TensorType]:
     if set(right) - set(sizes) - {"."}:
         raise GraphTypeError(f"the result of {equation!r} names an index that no operand has")
     before, dots, after = right.partition("...")
-    return tensor(operands[0].etype, [*(sizes[c] for c in before), *(batch if dots else ()), *(sizes[c] for c in after)])
+    return tensor(
+        operands[0].etype, [*(sizes[c] for c in before), *(batch if dots else ()), *(sizes[c] for c in after)]
+    )
 
 
 def _bind_letters(op: Builder, term: str, dims: Dims, sizes: dict[str, Int]) -> Dims:

@@ -23,7 +23,16 @@ def _per_channel(x: Value, *parameters: Value) -> None:
 
 @infer_rule("BatchNormalization")
 def _batch_normalization(
-    op: Builder, x: Value, scale: Value, bias: Value, mean: Value, variance: Value, /, *, training_mode: int = 0, **_: Any
+    op: Builder,
+    x: Value,
+    scale: Value,
+    bias: Value,
+    mean: Value,
+    variance: Value,
+    /,
+    *,
+    training_mode: int = 0,
+    **_: Any,
 ) -> list[TensorType]:
     want_rank(x, 1, "the input", at_least=True)
     _per_channel(x, scale, bias, mean, variance)
@@ -31,14 +40,18 @@ def _batch_normalization(
 
 
 @infer_rule("InstanceNormalization")
-def _instance_normalization(op: Builder, x: Value, scale: Value, bias: Value, /, *, epsilon: float = 1e-5) -> list[TensorType]:
+def _instance_normalization(
+    op: Builder, x: Value, scale: Value, bias: Value, /, *, epsilon: float = 1e-5
+) -> list[TensorType]:
     want_rank(x, 3, "the input", at_least=True)
     _per_channel(x, scale, bias)
     return same(x)
 
 
 @infer_rule("GroupNormalization")
-def _group_normalization(op: Builder, x: Value, scale: Value, bias: Value, /, *, num_groups: int, **_: Any) -> list[TensorType]:
+def _group_normalization(
+    op: Builder, x: Value, scale: Value, bias: Value, /, *, num_groups: int, **_: Any
+) -> list[TensorType]:
     want_rank(x, 3, "the input", at_least=True)
     for parameter in (scale, bias):
         want_rank(parameter, 1, "a parameter")
@@ -48,7 +61,15 @@ def _group_normalization(op: Builder, x: Value, scale: Value, bias: Value, /, *,
 
 @infer_rule("LayerNormalization")
 def _layer_normalization(
-    op: Builder, x: Value, scale: Value, bias: Value | None = None, /, *, axis: int = -1, stash_type: int = 1, epsilon: float = 1e-5
+    op: Builder,
+    x: Value,
+    scale: Value,
+    bias: Value | None = None,
+    /,
+    *,
+    axis: int = -1,
+    stash_type: int = 1,
+    epsilon: float = 1e-5,
 ) -> list[TensorType]:
     axis = normal_axis(axis, len(x.dims))
     for parameter in (scale, bias):

@@ -22,17 +22,23 @@ def _check_scale(x: Value, scale: Value, zero: Value | None, axis: int) -> None:
         agree(scale.dims[0], x.dims[normal_axis(axis, len(x.dims))], "the scale does not fit the axis")
     if zero is not None and len(zero.dims) <= 1:
         # A vector of one stands for a scalar.
-        agree(zero.dims[0] if zero.dims else 1, scale.dims[0] if scale.dims else 1, "scale and zero point differ in size")
+        agree(
+            zero.dims[0] if zero.dims else 1, scale.dims[0] if scale.dims else 1, "scale and zero point differ in size"
+        )
 
 
 @infer_rule("QuantizeLinear")
-def _quantize(op: Builder, x: Value, scale: Value, zero: Value | None = None, /, *, axis: int = 1, saturate: int = 1) -> list[TensorType]:
+def _quantize(
+    op: Builder, x: Value, scale: Value, zero: Value | None = None, /, *, axis: int = 1, saturate: int = 1
+) -> list[TensorType]:
     _check_scale(x, scale, zero, axis)
     return tensor(ir.DataType.UINT8 if zero is None else zero.etype, x.dims)
 
 
 @infer_rule("DequantizeLinear")
-def _dequantize(op: Builder, x: Value, scale: Value, zero: Value | None = None, /, *, axis: int = 1) -> list[TensorType]:
+def _dequantize(
+    op: Builder, x: Value, scale: Value, zero: Value | None = None, /, *, axis: int = 1
+) -> list[TensorType]:
     _check_scale(x, scale, zero, axis)
     return tensor(scale.etype, x.dims)
 
@@ -44,6 +50,15 @@ def _dynamic_quantize(op: Builder, x: Value, /) -> list[TensorType]:
 
 @infer_rule("QLinearMatMul")
 def _q_linear_matmul(
-    op: Builder, a: Value, a_scale: Value, a_zero: Value, b: Value, b_scale: Value, b_zero: Value, y_scale: Value, y_zero: Value, /
+    op: Builder,
+    a: Value,
+    a_scale: Value,
+    a_zero: Value,
+    b: Value,
+    b_scale: Value,
+    b_zero: Value,
+    y_scale: Value,
+    y_zero: Value,
+    /,
 ) -> list[TensorType]:
     return tensor(y_zero.etype, matmul_dims(op, a.dims, b.dims))

@@ -29,7 +29,9 @@ def reduced_dims(dims: Dims, axes: Iterable[int], keepdims: int) -> Dims:
 
 
 @infer_rule(*REDUCTIONS)
-def _reduction(op: Builder, x: Value, axes: Value | None = None, /, *, keepdims: int = 1, noop_with_empty_axes: int = 0) -> list[TensorType]:
+def _reduction(
+    op: Builder, x: Value, axes: Value | None = None, /, *, keepdims: int = 1, noop_with_empty_axes: int = 0
+) -> list[TensorType]:
     given = static_integers(axes, "the axes")
     if not given:
         if noop_with_empty_axes:
@@ -39,7 +41,9 @@ def _reduction(op: Builder, x: Value, axes: Value | None = None, /, *, keepdims:
 
 
 @infer_rule("ArgMax", "ArgMin")
-def _arg_extreme(op: Builder, x: Value, /, *, axis: int = 0, keepdims: int = 1, select_last_index: int = 0) -> list[TensorType]:
+def _arg_extreme(
+    op: Builder, x: Value, /, *, axis: int = 0, keepdims: int = 1, select_last_index: int = 0
+) -> list[TensorType]:
     return tensor(ir.DataType.INT64, reduced_dims(x.dims, [axis], keepdims))
 
 
@@ -65,7 +69,9 @@ def _det(op: Builder, x: Value, /) -> list[TensorType]:
 
 
 @infer_rule("NegativeLogLikelihoodLoss", "SoftmaxCrossEntropyLoss")
-def _loss(op: Builder, x: Value, target: Value, weight: Value | None = None, /, *, reduction: str = "mean", **_: Any) -> list[TensorType]:
+def _loss(
+    op: Builder, x: Value, target: Value, weight: Value | None = None, /, *, reduction: str = "mean", **_: Any
+) -> list[TensorType]:
     want_rank(x, 2, "the input", at_least=True)
     if len(target.dims) != len(x.dims) - 1:
         raise GraphTypeError("the target does not have the input's axes without its classes")

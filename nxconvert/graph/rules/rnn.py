@@ -23,7 +23,11 @@ def _recurrent(gates: int, states: int) -> Any:
         want_rank(w, 3, "the weight")
         want_rank(r, 3, "the recurrent weight")
         directions = 2 if direction == "bidirectional" else 1
-        hidden = r.dims[2] if hidden_size is None else agree(hidden_size, r.dims[2], "the recurrent weight does not fit the hidden size")
+        hidden = (
+            r.dims[2]
+            if hidden_size is None
+            else agree(hidden_size, r.dims[2], "the recurrent weight does not fit the hidden size")
+        )
         sequence, batch = (x.dims[1], x.dims[0]) if layout else (x.dims[0], x.dims[1])
         agree(w.dims[2], x.dims[2], "the weight does not fit the input's features")
         for value in (w, r):

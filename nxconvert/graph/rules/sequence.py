@@ -67,14 +67,22 @@ def _sequence_length(op: Builder, sequence: Value, /) -> list[TensorType]:
 
 
 @infer_rule("SplitToSequence")
-def _split_to_sequence(op: Builder, x: Value, split: Value | None = None, /, *, axis: int = 0, keepdims: int = 1) -> list[TensorType]:
+def _split_to_sequence(
+    op: Builder, x: Value, split: Value | None = None, /, *, axis: int = 0, keepdims: int = 1
+) -> list[TensorType]:
     axis = normal_axis(axis, len(x.dims))
     if split is None:
         part: tuple[Any, ...] = (1,) if keepdims else ()
     else:
         sizes = integers(split)
         size = sizes[0] if sizes and len(set(sizes)) == 1 else None
-        if not split.dims and size is not None and isinstance(x.dims[axis], int) and isinstance(size, int) and x.dims[axis] % size:  # type: ignore[operator]
+        if (
+            not split.dims
+            and size is not None
+            and isinstance(x.dims[axis], int)
+            and isinstance(size, int)
+            and x.dims[axis] % size
+        ):  # type: ignore[operator]
             size = None
         part = (size if split.dims or isinstance(x.dims[axis], int) or size == 1 else None,)
     return [TensorType(x.etype, (*x.dims[:axis], *part, *x.dims[axis + 1 :]), sequence=True)]

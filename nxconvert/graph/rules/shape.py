@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import onnx_ir as ir
 
-from nxconvert.graph.dims import Int, compare, floordiv, product
+from nxconvert.graph.dims import Int, compare, floordiv, product, require
 from nxconvert.graph.rules import infer_rule
 from nxconvert.graph.rules.common import (
     Dims,
@@ -58,6 +58,7 @@ def reshaped_dims(dims: Dims, target: Dims, allowzero: int = 0) -> Dims:
     if not open_axes:
         if compare(have, "==", want) is False:
             raise mismatch
+        require(have, want)
     elif isinstance(want, int):
         if want == 0 or (isinstance(have, int) and have % want):
             raise mismatch
@@ -114,7 +115,9 @@ def _expand(op: Builder, x: Value, shape: Value, /) -> list[TensorType]:
     padded = [1] * (len(wanted) - len(x.dims)) + list(x.dims)
     wanted = [1] * (len(padded) - len(wanted)) + wanted
     # A size that is neither 0 nor 1 stays, whatever is asked for.
-    return tensor(x.etype, [d if w == 1 or (isinstance(d, int) and d > 1) else w for d, w in zip(padded, wanted, strict=True)])
+    return tensor(
+        x.etype, [d if w == 1 or (isinstance(d, int) and d > 1) else w for d, w in zip(padded, wanted, strict=True)]
+    )
 
 
 @infer_rule("Tile")
@@ -129,7 +132,14 @@ def _tile(op: Builder, x: Value, repeats: Value, /) -> list[TensorType]:
 
 @infer_rule("Pad")
 def _pad(
-    op: Builder, x: Value, pads: Value, value: Value | None = None, axes: Value | None = None, /, *, mode: str = "constant"
+    op: Builder,
+    x: Value,
+    pads: Value,
+    value: Value | None = None,
+    axes: Value | None = None,
+    /,
+    *,
+    mode: str = "constant",
 ) -> list[TensorType]:
     chosen = static_integers(axes, "the axes")
     which = list(range(len(x.dims))) if chosen is None else normal_axes(chosen, len(x.dims))
@@ -168,9 +178,14 @@ def _concat(op: Builder, first: Value, /, *others: Value, axis: int) -> list[Ten
 
 
 @infer_rule("Split")
-def _split(op: Builder, x: Value, split: Value | None = None, /, *, axis: int = 0, num_outputs: int | None = None) -> list[TensorType]:
+def _split(
+    op: Builder, x: Value, split: Value | None = None, /, *, axis: int = 0, num_outputs: int | None = None
+) -> list[TensorType]:
     axis = normal_axis(axis, len(x.dims))
-    return [TensorType(x.etype, (*x.dims[:axis], size, *x.dims[axis + 1 :])) for size in _split_sizes(op, x.dims[axis], split, num_outputs)]
+    return [
+        TensorType(x.etype, (*x.dims[:axis], size, *x.dims[axis + 1 :]))
+        for size in _split_sizes(op, x.dims[axis], split, num_outputs)
+    ]
 
 
 def _split_sizes(op: Builder, size: Int, split: Value | None, parts: int | None) -> Dims:
@@ -216,7 +231,9 @@ def _space_to_depth(op: Builder, x: Value, /, *, blocksize: int) -> list[TensorT
 
 
 @infer_rule("ReverseSequence")
-def _reverse_sequence(op: Builder, x: Value, lengths: Value, /, *, time_axis: int = 0, batch_axis: int = 1) -> list[TensorType]:
+def _reverse_sequence(
+    op: Builder, x: Value, lengths: Value, /, *, time_axis: int = 0, batch_axis: int = 1
+) -> list[TensorType]:
     want_rank(x, 2, "the input", at_least=True)
     want_rank(lengths, 1, "the lengths")
     agree(x.dims[batch_axis], lengths.dims[0], "the number of lengths is not the batch size")

@@ -15,7 +15,14 @@ if TYPE_CHECKING:
 
 @infer_rule("DFT")
 def _dft(
-    op: Builder, x: Value, length: Value | None = None, axis: Value | None = None, /, *, inverse: int = 0, onesided: int = 0
+    op: Builder,
+    x: Value,
+    length: Value | None = None,
+    axis: Value | None = None,
+    /,
+    *,
+    inverse: int = 0,
+    onesided: int = 0,
 ) -> list[TensorType]:
     want_rank(x, 2, "the input", at_least=True)
     chosen = static_integers(axis, "the axis")
@@ -33,7 +40,14 @@ def _dft(
 
 @infer_rule("STFT")
 def _stft(
-    op: Builder, x: Value, step: Value, window: Value | None = None, length: Value | None = None, /, *, onesided: int = 1
+    op: Builder,
+    x: Value,
+    step: Value,
+    window: Value | None = None,
+    length: Value | None = None,
+    /,
+    *,
+    onesided: int = 1,
 ) -> list[TensorType]:
     want_rank(x, 2, "the signal", at_least=True)
     known = integers(length)

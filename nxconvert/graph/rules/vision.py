@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from nxconvert.graph.builder import Builder
 
 
-
 @infer_rule("Resize", "Upsample")
 def _resize(
     op: Builder, x: Value, roi: Value | None = None, scales: Value | None = None, sizes: Value | None = None, /, *,
@@ -33,7 +32,11 @@ def _resize(
     given = sizes if sizes is not None else scales
     agree(given.dims[0], len(which), "there are not as many sizes as axes")  # type: ignore[union-attr]
     old = [dims[axis] for axis in which]
-    new = _scaled(op, old, scales, crop) if scales is not None else _sized(op, old, integers(sizes), keep_aspect_ratio_policy)
+    new = (
+        _scaled(op, old, scales, crop)
+        if scales is not None
+        else _sized(op, old, integers(sizes), keep_aspect_ratio_policy)
+    )
     for axis, size in zip(which, new, strict=True):
         dims[axis] = size
     return tensor(x.etype, dims)
@@ -42,7 +45,10 @@ def _resize(
 def _scaled(op: Builder, sizes: list[Int], scales: Value, crop: bool) -> list[Int]:
     factors = scales.array
     if factors is None or crop:
-        return [size if factors is not None and factors[i] == 1 and not crop else op.fresh("resize") for i, size in enumerate(sizes)]
+        return [
+            size if factors is not None and factors[i] == 1 and not crop else op.fresh("resize")
+            for i, size in enumerate(sizes)
+        ]
     return [scaled_size(op, size, factor) for size, factor in zip(sizes, factors, strict=True)]
 
 

@@ -36,7 +36,9 @@ def _windows(
     rank = len(kernel)
     strides, pads, dilations = strides or [1] * rank, pads or [0] * (2 * rank), dilations or [1] * rank
     if len(strides) != rank or len(dilations) != rank or len(pads) != 2 * rank:
-        raise GraphTypeError(f"strides {list(strides)}, pads {list(pads)}, dilations {list(dilations)} are not for {rank} axes")
+        raise GraphTypeError(
+            f"strides {list(strides)}, pads {list(pads)}, dilations {list(dilations)} are not for {rank} axes"
+        )
     return [_Window(kernel[i], strides[i], pads[i], pads[i + rank], dilations[i]) for i in range(rank)]
 
 
@@ -48,7 +50,9 @@ def _slides(size: Int, window: _Window, auto_pad: str = "NOTSET", ceil_mode: int
         window = window._replace(before=0, after=0)
     room = size + (window.before + window.after) - window.extent
     if compare(room, "<", 0):
-        raise GraphTypeError(f"a window of {window.extent} does not fit into {size} with pads {window.before} and {window.after}")
+        raise GraphTypeError(
+            f"a window of {window.extent} does not fit into {size} with pads {window.before} and {window.after}"
+        )
     if not ceil_mode:
         return floordiv(room, window.stride) + 1
     positions = ceil_div(room, window.stride) + 1
@@ -59,10 +63,19 @@ def _slides(size: Int, window: _Window, auto_pad: str = "NOTSET", ceil_mode: int
 
 
 def _conv_dims(
-    x: Dims, w: Dims, group: int, kernel_shape: Sequence[int] | None, strides: Any, pads: Any, dilations: Any, auto_pad: str
+    x: Dims,
+    w: Dims,
+    group: int,
+    kernel_shape: Sequence[int] | None,
+    strides: Any,
+    pads: Any,
+    dilations: Any,
+    auto_pad: str,
 ) -> Dims:
     if len(x) < 3 or len(x) != len(w):
-        raise GraphTypeError(f"the input has rank {len(x)}, the weight {len(w)}; both need a batch or output, a channel and space axes")
+        raise GraphTypeError(
+            f"the input has rank {len(x)}, the weight {len(w)}; both need a batch or output, a channel and space axes"
+        )
     agree(x[1], w[1] * group, f"the input's channels do not fit the weight's (in {group} groups)")
     if isinstance(w[0], int) and w[0] % group:
         raise GraphTypeError(f"{w[0]} output channels are no multiple of {group} groups")
@@ -86,7 +99,11 @@ def _conv_integer(
     op: Builder, x: Value, w: Value, /, *_: Value | None, group: int = 1, kernel_shape: Any = None, strides: Any = None,
     pads: Any = None, dilations: Any = None, auto_pad: str = "NOTSET",
 ) -> list[TensorType]:  # fmt: skip
-    return [TensorType(ir.DataType.INT32, _conv_dims(x.dims, w.dims, group, kernel_shape, strides, pads, dilations, auto_pad))]
+    return [
+        TensorType(
+            ir.DataType.INT32, _conv_dims(x.dims, w.dims, group, kernel_shape, strides, pads, dilations, auto_pad)
+        )
+    ]
 
 
 @infer_rule("QLinearConv")
@@ -95,7 +112,9 @@ def _q_linear_conv(
     b: Value | None = None, /, *, group: int = 1, kernel_shape: Any = None, strides: Any = None, pads: Any = None,
     dilations: Any = None, auto_pad: str = "NOTSET",
 ) -> list[TensorType]:  # fmt: skip
-    return [TensorType(y_zero.etype, _conv_dims(x.dims, w.dims, group, kernel_shape, strides, pads, dilations, auto_pad))]
+    return [
+        TensorType(y_zero.etype, _conv_dims(x.dims, w.dims, group, kernel_shape, strides, pads, dilations, auto_pad))
+    ]
 
 
 def _check_bias(b: Value | None, channels: Int) -> None:
@@ -150,7 +169,10 @@ def _pooled(
 ) -> Dims:
     want_rank(x, 2 + len(kernel_shape), "the input")
     windows = _windows(kernel_shape, strides, pads, dilations)
-    return (*x.dims[:2], *(_slides(size, window, auto_pad, ceil_mode) for size, window in zip(x.dims[2:], windows, strict=True)))
+    return (
+        *x.dims[:2],
+        *(_slides(size, window, auto_pad, ceil_mode) for size, window in zip(x.dims[2:], windows, strict=True)),
+    )
 
 
 @infer_rule("AveragePool", "LpPool")
@@ -182,7 +204,9 @@ def _max_unpool(
         known = integers(output_shape)
         return tensor(x.etype, known if known is not None else [op.fresh("unpool") for _ in x.dims])
     windows = _windows(kernel_shape, strides, pads, None)
-    return tensor(x.etype, [*x.dims[:2], *(_unslide(size, window) for size, window in zip(x.dims[2:], windows, strict=True))])
+    return tensor(
+        x.etype, [*x.dims[:2], *(_unslide(size, window) for size, window in zip(x.dims[2:], windows, strict=True))]
+    )
 
 
 @infer_rule("Col2Im")
@@ -195,14 +219,24 @@ def _col2im(op: Builder, x: Value, image_shape: Value, block_shape: Value, /, **
 
 
 @infer_rule("MaxRoiPool")
-def _max_roi_pool(op: Builder, x: Value, rois: Value, /, *, pooled_shape: Sequence[int], spatial_scale: float = 1.0) -> list[TensorType]:
+def _max_roi_pool(
+    op: Builder, x: Value, rois: Value, /, *, pooled_shape: Sequence[int], spatial_scale: float = 1.0
+) -> list[TensorType]:
     want_rank(x, 4, "the input")
     return tensor(x.etype, [rois.dims[0], x.dims[1], *pooled_shape])
 
 
 @infer_rule("RoiAlign")
 def _roi_align(
-    op: Builder, x: Value, rois: Value, batch_indices: Value, /, *, output_height: int = 1, output_width: int = 1, **_: Any
+    op: Builder,
+    x: Value,
+    rois: Value,
+    batch_indices: Value,
+    /,
+    *,
+    output_height: int = 1,
+    output_width: int = 1,
+    **_: Any,
 ) -> list[TensorType]:
     want_rank(x, 4, "the input")
     want_rank(rois, 2, "the regions")
