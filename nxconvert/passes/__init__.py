@@ -53,7 +53,7 @@ def default_passes() -> list[ir.passes.PassBase]:
         RemoveUnused(),
         MergeEqualInitializers(),
         ir.passes.PassManager([Sweep(simplifications), MergeEqualNodes()], steps=4),
-        Sweep([PadIntoWindow(), FoldAffineIntoWeights(), MatMulToGemm()]),
+        Sweep([PadIntoWindow(), MatMulToGemm(), FoldAffineIntoWeights()]),
         TransposeWeights(),  # those that no Gemm takes as they are
         RemoveUnused(),
     ]

@@ -44,11 +44,13 @@ class _Affine:
         compute: returns (scale, shift) in float64, each of shape [channels] or a scalar.
         scales: whether the scale can be other than 1.
         shifts: whether the shift can be other than 0.
+        shift: the initializer that is nothing but the shift, so that its name can be the bias's.
     """
 
     compute: Callable[[], tuple[np.ndarray, np.ndarray]]
     scales: bool = True
     shifts: bool = True
+    shift: ir.Value | None = None
 
 
 @dataclass(frozen=True)
@@ -152,23 +154,28 @@ class FoldAffineIntoWeights(NodePass):
         if affine.scales:
             weight.const_value = layer.scaled_weight(affine)
         if affine.shifts or layer.bias is not None:
-            self._set_bias(layer.node, layer.shifted_bias(affine), weight)
+            self._set_bias(layer, affine)
         absorb(layer.node, node)
         bypass(node, result)
         return True
 
-    def _set_bias(self, node: ir.Node, tensor: ComputedTensor, weight: ir.Value) -> None:
-        """Gives `node` another bias: in the place of the old one if that is nobody else's."""
-        old = node.inputs[2] if len(node.inputs) > 2 else None
+    def _set_bias(self, layer: _Layer, affine: _Affine) -> None:
+        """Gives the layer another bias: in the place of the old one, or of the shift, if that is nobody else's."""
+        node, tensor = layer.node, layer.shifted_bias(affine)
+        old = affine.shift if layer.bias is None else node.inputs[2]
         if old is not None and only_use(old):
+            tensor.name = old.name
             old.const_value = tensor
-            return
-        layer = (weight.name or "").removesuffix("weight").removesuffix(".")
-        name = old.name if old is not None else f"{layer}.bias" if layer else "bias"
-        assert name is not None
-        assert weight.graph is not None
+            old.shape = ir.Shape(tensor.shape.numpy())
+            bias = old
+        else:
+            weight = node.inputs[1]
+            assert weight is not None
+            assert weight.graph is not None
+            prefix = (weight.name or "").removesuffix("weight").removesuffix(".")
+            bias = add_initializer(weight.graph, tensor, self.names.unique(f"{prefix}.bias" if prefix else "bias"))
         node.resize_inputs(3)
-        node.replace_input_with(2, add_initializer(weight.graph, tensor, self.names.unique(name)))
+        node.replace_input_with(2, bias)
 
 
 def _affine_after_layer(node: ir.Node) -> tuple[_Layer | None, _Affine | None]:
@@ -216,7 +223,7 @@ def _per_channel(node: ir.Node, layer: _Layer, operand: ir.Value | None) -> _Aff
         return (numbers, zero) if node.op_type == "Mul" else (one, numbers)
 
     is_mul = node.op_type == "Mul"
-    return _Affine(compute, scales=is_mul, shifts=not is_mul)
+    return _Affine(compute, scales=is_mul, shifts=not is_mul, shift=None if is_mul else operand)
 
 
 class TransposeWeights(NodePass):

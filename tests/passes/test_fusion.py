@@ -48,6 +48,8 @@ def test_affine_after_convolution(layer: str, affine: str):
     assert "w" in graph.graph.initializers
     new_bias = "b" not in shapes and not affine.startswith("Mul")
     assert len(graph.graph.initializers) == len(shapes) + new_bias + len(first)
+    if affine == "Add(wide, a)":
+        assert ("b" if "b" in shapes else "wide") in graph.graph.initializers
 
 
 def test_folded_weights_are_computed_only_when_read():
