@@ -1,8 +1,8 @@
 """Writing through views: what a tensor holds after a view of it was changed.
 
-PyTorch's views share memory with their base; values of the graph share nothing. So a write to a view becomes a new value
-of its base: for every operator that makes views, :data:`VIEWS` knows how the base is put together again, out of the base as
-it was and the view's new content.
+PyTorch's views share memory with their base, values of the graph share nothing. So a write to a view becomes a new
+value of its base: for every operator that makes views, :data:`VIEWS` knows how the base is put together again, out of
+the base as it was and the view's new content.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ class ViewOp(NamedTuple):
     """A view operator's way back.
 
     Attributes:
-        write: takes the builder, the base, the view's new content and the operator's arguments after the base; returns the
-            base's new content. Where the operator makes several views, the number of the one written comes before those.
+        write: takes the builder, the base, the view's new content and the operator's arguments after the base; returns
+            the base's new content. Of several views, the number of the one that was written comes before the arguments.
         several: whether the operator returns a list of views.
     """
 

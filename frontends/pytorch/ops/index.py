@@ -93,7 +93,7 @@ def _adjacent(op: Builder, x: Value, first: int, indices: Sequence[Value]) -> Va
     """Indexes the axes from ``first`` on, with several indices."""
     blocks = _outer_blocks(indices)
     if blocks is not None:
-        # x[rows[:, None], columns] is the same as x[rows][:, columns]; from the last axis on, earlier ones keep their number.
+        # x[rows[:, None], columns] is x[rows][:, columns]; taken from the last axis on, earlier ones keep their number.
         for axis, (item, dims) in reversed(list(enumerate(zip(indices, blocks, strict=True), start=first))):
             x = op.Gather(x, op.reshape(item, dims), axis=axis)
         return x
