@@ -92,7 +92,8 @@ def _misfit(node: ir.Node, opset: int) -> tuple[str, int] | None:
     reason = _violation(node, opset)
     if reason is None:
         return None
-    return reason, next(version for version in range(opset + 1, IR_OPSET + 1) if _violation(node, version) is None)
+    newer = range(opset + 1, IR_OPSET)
+    return reason, next((version for version in newer if _violation(node, version) is None), IR_OPSET)
 
 
 def _violation(node: ir.Node, opset: int) -> str | None:
