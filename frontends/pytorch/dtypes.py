@@ -1,6 +1,7 @@
 """PyTorch's dtypes: the integers that stand for them in archives, and how operands of different dtypes are promoted.
 
-Source: ``c10/core/ScalarType.h`` for the numbers, https://docs.pytorch.org/docs/stable/tensor_attributes.html for promotion.
+Source: ``c10/core/ScalarType.h`` for the numbers, https://docs.pytorch.org/docs/stable/tensor_attributes.html for
+    promotion.
 """
 
 from __future__ import annotations
@@ -42,8 +43,9 @@ UNSIGNED = (DataType.UINT8, DataType.UINT16, DataType.UINT32, DataType.UINT64)
 INTEGERS = SIGNED + UNSIGNED
 
 _BITS = {
-    DataType.UINT8: 8, DataType.INT8: 8, DataType.INT16: 16, DataType.UINT16: 16, DataType.INT32: 32, DataType.UINT32: 32,
-    DataType.INT64: 64, DataType.UINT64: 64, DataType.FLOAT16: 16, DataType.BFLOAT16: 16, DataType.FLOAT: 32, DataType.DOUBLE: 64,
+    DataType.UINT8: 8, DataType.INT8: 8, DataType.INT16: 16, DataType.UINT16: 16, DataType.INT32: 32,
+    DataType.UINT32: 32, DataType.INT64: 64, DataType.UINT64: 64, DataType.FLOAT16: 16, DataType.BFLOAT16: 16,
+    DataType.FLOAT: 32, DataType.DOUBLE: 64,
 }  # fmt: skip
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import onnx_ir as ir
+from nxconvert.frontends.pytorch.script.model import read_script
 
 from nxconvert.errors import ReadError
 from nxconvert.formats.torch_archive import Kind, TorchArchive, open_archive
-from nxconvert.frontends.pytorch.script.model import read_script
 from nxconvert.plugins import ReadOptions
 
 _WITHOUT_PROGRAM = (Kind.SAVED, Kind.SAVED_LEGACY)
@@ -35,5 +35,6 @@ def _without_program(path: Path, archive: TorchArchive) -> str:
     what = f"a pickled module that needs its Python code ({foreign[0]})" if foreign else "weights only (a state dict)"
     return (
         f"{path} holds {what}: what the model computes is not in the file. Where its code is, save the model with "
-        "torch.jit.save(torch.jit.trace(model, example), ...) or torch.jit.save(torch.jit.script(model), ...), and convert that file."
+        "torch.jit.save(torch.jit.trace(model, example), ...) or torch.jit.save(torch.jit.script(model), ...), and "
+        "convert that file."
     )

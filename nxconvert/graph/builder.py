@@ -1,11 +1,12 @@
 """The graph under construction: emits ONNX nodes, knows the dtype and the dims of every value, folds what is constant.
 
-``op.Conv(x, w, strides=[2, 2])`` emits a node and returns its output (a tuple where there are several). Python numbers and lists
-become constants of the dtype that the operator's schema asks for; a :class:`~nxconvert.graph.dims.Dim` becomes the nodes that
-compute it, only then and once a scope. Each operator's rules (result types, folding, identities) live in :mod:`nxconvert.graph.rules`.
+``op.Conv(x, w, strides=[2, 2])`` emits a node and returns its output (a tuple where there are several). Python numbers
+and lists become constants of the dtype that the operator's schema asks for; a :class:`~nxconvert.graph.dims.Dim`
+becomes the nodes that compute it, only then and once a scope. Each operator's rules (result types, folding, identities)
+live in :mod:`nxconvert.graph.rules`.
 
-Subgraphs are child builders: they see the parent's values, names are unique across all of them, and what a trial emitted can be
-thrown away without leaving a trace in the uses of the parent's values.
+Subgraphs are child builders: they see the parent's values, names are unique across all of them, and what a trial
+emitted can be thrown away without leaving a trace in the uses of the parent's values.
 """
 
 from __future__ import annotations
@@ -44,7 +45,9 @@ class _Schema:
         schema = onnx.defs.get_schema(op_type, IR_OPSET, "")
         allowed = {c.type_param_str: c.allowed_type_strs for c in schema.type_constraints}
         self.inputs = [_formal(i.type_str, allowed) for i in schema.inputs]
-        self.variadic = bool(schema.inputs) and schema.inputs[-1].option == onnx.defs.OpSchema.FormalParameterOption.Variadic
+        self.variadic = (
+            bool(schema.inputs) and schema.inputs[-1].option == onnx.defs.OpSchema.FormalParameterOption.Variadic
+        )
         self.attributes = {name: ir.AttributeType(int(a.type)) for name, a in schema.attributes.items()}
 
     def formal(self, index: int) -> _Formal:
@@ -110,7 +113,7 @@ class Builder:
         self._dim_vectors: dict[tuple[Int, ...], Value] = {}
         self._broadcasts: dict[frozenset[Int], Int] = {}
 
-    # ---- where nodes come from -------------------------------------------------------------------------------------------------
+    # ---- where nodes come from ---------------------------------------------------------------------------------------
 
     @property
     def scope(self) -> str:
@@ -130,7 +133,7 @@ class Builder:
     def source(self, text: str) -> None:
         self._shared.source = text
 
-    # ---- inputs, constants, weights ----------------------------------------------------------------------------------------------
+    # ---- inputs, constants, weights ----------------------------------------------------------------------------------
 
     def input(self, name: str, dtype: ir.DataType, dims: Iterable[Int]) -> Value:
         """Adds a graph input and makes its symbolic dims available as numbers."""
@@ -157,7 +160,11 @@ class Builder:
         key = (dtype, array.shape, array.tobytes())
         value = self._shared.constants.get(key)
         if value is None:
-            value = Value(self._shared.unique("const", kept=True), TensorType(dtype, array.shape), array if array.size <= FOLD_LIMIT else None)
+            value = Value(
+                self._shared.unique("const", kept=True),
+                TensorType(dtype, array.shape),
+                array if array.size <= FOLD_LIMIT else None,
+            )
             value.const_value = ir.Tensor(array, dtype=dtype, name=value.name)
             self._shared.constants[key] = value
         return value
@@ -195,7 +202,7 @@ class Builder:
         """Every constant and weight of the model, used or not."""
         return [*self._shared.weights.values(), *self._shared.constants.values()]
 
-    # ---- emission -----------------------------------------------------------------------------------------------------------------
+    # ---- emission ----------------------------------------------------------------------------------------------------
 
     def __getattr__(self, op_type: str) -> Callable[..., Any]:
         if not op_type[:1].isupper():
@@ -210,7 +217,8 @@ class Builder:
         Args:
             op_type: the operator.
             operands: values, numbers and lists of numbers, dims; None for an input that is left out.
-            _outputs: how many outputs are wanted, where the operator has optional ones (``MaxPool``, ``Unique``, ...): one by default.
+            _outputs: how many outputs are wanted, where the operator has optional ones (``MaxPool``, ``Unique``, ...):
+                one by default.
             attributes: those that are not None are given to the node.
         """
         inputs = self._promote(op_type, operands)
@@ -236,11 +244,14 @@ class Builder:
         types: Sequence[TensorType],
         names: Sequence[str] | None = None,
     ) -> tuple[Value, ...]:
-        """Emits a node as it is, its outputs stamped with ``types``: for ``If``, ``Loop`` and ``Scan``, whose types their maker knows."""
+        """Emits a node as it is, its outputs stamped with ``types``: for ``If``, ``Loop`` and ``Scan``, whose types
+        their maker knows.
+        """
         shared = self._shared
         name = shared.unique(f"{shared.scope}/{op_type}" if shared.scope else op_type)
         outputs = tuple(
-            Value(shared.unique(names[i]) if names else name if i == 0 else shared.unique(f"{name}:{i}"), t) for i, t in enumerate(types)
+            Value(shared.unique(names[i]) if names else name if i == 0 else shared.unique(f"{name}:{i}"), t)
+            for i, t in enumerate(types)
         )
         kept = list(inputs)
         while kept and kept[-1] is None:
@@ -270,7 +281,9 @@ class Builder:
             if isinstance(operand, Value):
                 dtypes.setdefault(schema.formal(i).variable, operand.etype)
         return [
-            operand if isinstance(operand, Value) or operand is None else self._constant_operand(operand, schema.formal(i), dtypes)
+            operand
+            if isinstance(operand, Value) or operand is None
+            else self._constant_operand(operand, schema.formal(i), dtypes)
             for i, operand in enumerate(operands)
         ]
 
@@ -288,7 +301,7 @@ class Builder:
         """``x`` as ``dtype``: itself where it is that already."""
         return x if x.etype == dtype else self.Cast(x, to=dtype)
 
-    # ---- dims as numbers ------------------------------------------------------------------------------------------------------------
+    # ---- dims as numbers ---------------------------------------------------------------------------------------------
 
     def fresh(self, hint: str, low: int | None = 0, high: int | None = None) -> Dim:
         """A new symbol, for a size that depends on data; its first value stamped with it becomes its source."""
@@ -344,7 +357,9 @@ class Builder:
         if isinstance(dim, int) or self._dim_source(dim) is not None:
             return True
         return all(
-            self.knows(atom.a) and self.knows(atom.b) if isinstance(atom, Operation) else self._dim_source(Dim((((atom,), 1),))) is not None
+            self.knows(atom.a) and self.knows(atom.b)
+            if isinstance(atom, Operation)
+            else self._dim_source(Dim((((atom,), 1),))) is not None
             for atom in dim.atoms()
         )
 
@@ -449,10 +464,12 @@ class Builder:
             window["end"] = start + len(run)
         return self.node("Shape", [value], window, [TensorType(ir.DataType.INT64, (len(run),), content=run)])[0]
 
-    # ---- shapes with the least nodes ------------------------------------------------------------------------------------------------
+    # ---- shapes with the least nodes ---------------------------------------------------------------------------------
 
     def reshape(self, x: Value, dims: Sequence[Int]) -> Value:
-        """``x`` with ``dims``, which hold the same number of elements; no node computes a size that ``Reshape`` can infer."""
+        """``x`` with ``dims``, which hold the same number of elements; no node computes a size that ``Reshape`` can
+        infer.
+        """
         target = tuple(dims)
         if target == x.dims:
             return x
@@ -473,7 +490,8 @@ class Builder:
         open_axes = [i for i, d in enumerate(target) if isinstance(d, Dim) and not copied[i]]
         shape = [0 if copied[i] else d for i, d in enumerate(target)]
         if open_axes:
-            # Of several sizes that are not copied one can be left to Reshape, unless a zero elsewhere makes that ambiguous.
+            # Of several sizes that are not copied one can be left to Reshape, unless a zero elsewhere makes that
+            # ambiguous.
             inferred = min(open_axes, key=lambda i: bounds(target[i])[0] or 0)
             others = [bounds(d)[0] for i, d in enumerate(target) if i != inferred]
             if all(low is not None and low > 0 for low in others):
@@ -498,7 +516,7 @@ class Builder:
         shape = [1 if i >= lead and x.dims[i - lead] == d else d for i, d in enumerate(target)]
         return self.node("Expand", [x, self.dims_tensor(shape)], {}, [TensorType(x.etype, target)])[0]
 
-    # ---- subgraphs ------------------------------------------------------------------------------------------------------------------
+    # ---- subgraphs ---------------------------------------------------------------------------------------------------
 
     def child(self) -> Builder:
         """A builder for a subgraph of a node that this builder will emit."""
@@ -539,7 +557,9 @@ class Builder:
         self._shared.names = dict(names)
 
     def graph(self, outputs: Sequence[Value], name: str) -> ir.Graph:
-        """The graph of what was emitted; an output that is an input, a constant, an outer value or given twice gets an ``Identity``."""
+        """The graph of what was emitted; an output that is an input, a constant, an outer value or given twice gets an
+        ``Identity``.
+        """
         own = {id(value) for node in self.nodes for value in node.outputs}
         taken: set[int] = set()
         results = []
@@ -549,7 +569,9 @@ class Builder:
                 (value,) = self.node("Identity", [value], {}, [type_])
             taken.add(id(value))
             results.append(value)
-        return ir.Graph(self.inputs, results, nodes=self.nodes, opset_imports={"": IR_OPSET}, name=self._shared.unique(name))
+        return ir.Graph(
+            self.inputs, results, nodes=self.nodes, opset_imports={"": IR_OPSET}, name=self._shared.unique(name)
+        )
 
 
 def detach(node: ir.Node) -> None:

@@ -1,11 +1,13 @@
 """Symbolic dims: integer expressions over named sizes, kept in one canonical form.
 
-A dim of the graph is a Python ``int`` or a :class:`Dim`. A ``Dim`` is a polynomial with integer coefficients over *atoms*: named
-symbols (``batch``, ``height``) and the non-polynomial operations on dims (floor division, modulo, maximum, minimum). Arithmetic
-happens here, in Python; the graph sees a number only where a node needs one. Two dims that are equal as polynomials are equal as
-objects, so ``==`` proves that two sizes agree, and :func:`compare` decides an order wherever the bounds of the symbols allow it.
+A dim of the graph is a Python ``int`` or a :class:`Dim`. A ``Dim`` is a polynomial with integer coefficients over
+*atoms*: named symbols (``batch``, ``height``) and the non-polynomial operations on dims (floor division, modulo,
+maximum, minimum). Arithmetic happens here, in Python; the graph sees a number only where a node needs one. Two dims
+that are equal as polynomials are equal as objects, so ``==`` proves that two sizes agree, and :func:`compare` decides
+an order wherever the bounds of the symbols allow it.
 
-Every operation returns an ``int`` as soon as the result is constant. Division rounds towards minus infinity, as Python's does.
+Every operation returns an ``int`` as soon as the result is constant. Division rounds towards minus infinity, as
+Python's does.
 """
 
 from __future__ import annotations
@@ -155,9 +157,7 @@ class Dim:
     def __mul__(self, other: Int) -> Int:
         if isinstance(other, int):
             return Dim(tuple((monomial, coefficient * other) for monomial, coefficient in self.terms)) if other else 0
-        return _polynomial(
-            (tuple(sorted(a + b)), x * y) for a, x in _items(self) for b, y in _items(other)
-        )
+        return _polynomial((tuple(sorted(a + b)), x * y) for a, x in _items(self) for b, y in _items(other))
 
     __radd__ = __add__
     __rmul__ = __mul__
@@ -175,14 +175,19 @@ class Dim:
         return mod(other, self)
 
     def __str__(self) -> str:
-        return "".join(_term_text(monomial, coefficient, i == 0) for i, (monomial, coefficient) in enumerate(self.terms))
+        return "".join(
+            _term_text(monomial, coefficient, i == 0) for i, (monomial, coefficient) in enumerate(self.terms)
+        )
 
     __repr__ = __str__
 
 
 def _term_text(monomial: Monomial, coefficient: int, first: bool) -> str:
     sign = ("-" if coefficient < 0 else "") if first else (" - " if coefficient < 0 else " + ")
-    factors = [atom.key if isinstance(atom, Symbol) or atom.key.startswith(("max(", "min(")) else f"({atom.key})" for atom in monomial]
+    factors = [
+        atom.key if isinstance(atom, Symbol) or atom.key.startswith(("max(", "min(")) else f"({atom.key})"
+        for atom in monomial
+    ]
     if abs(coefficient) != 1 or not factors:
         factors.insert(0, str(abs(coefficient)))
     return sign + "*".join(factors)
@@ -306,7 +311,11 @@ def divide_exactly(a: Int, b: Int) -> Int | None:
     if isinstance(b, int):
         if not b or any(coefficient % b for _, coefficient in _items(a)):
             return None
-        return a // b if isinstance(a, int) else Dim(tuple((monomial, coefficient // b) for monomial, coefficient in a.terms))
+        return (
+            a // b
+            if isinstance(a, int)
+            else Dim(tuple((monomial, coefficient // b) for monomial, coefficient in a.terms))
+        )
     quotient: Int = 0
     rest: Int = a
     lead_monomial, lead = _items(b)[0]
@@ -350,7 +359,9 @@ def floordiv(a: Int, b: Int) -> Int:
     if b == 0:
         raise ZeroDivisionError("a dim is divided by zero")
     # floor((b*q + r) / b) = q + floor(r / b), term by term.
-    whole = _polynomial((monomial, coefficient // b) for monomial, coefficient in _items(a) if coefficient % b == 0 or not monomial)
+    whole = _polynomial(
+        (monomial, coefficient // b) for monomial, coefficient in _items(a) if coefficient % b == 0 or not monomial
+    )
     rest = a - whole * b
     if isinstance(rest, int):
         return whole + rest // b
@@ -442,4 +453,6 @@ def _evaluate_atom(atom: Atom, sizes: dict[str, int]) -> int:
     if not isinstance(atom, Operation):
         return sizes[atom.key]
     a, b = evaluate(atom.a, sizes), evaluate(atom.b, sizes)
-    return {"floordiv": lambda: a // b, "mod": lambda: a % b, "max": lambda: max(a, b), "min": lambda: min(a, b)}[atom.kind]()
+    return {"floordiv": lambda: a // b, "mod": lambda: a % b, "max": lambda: max(a, b), "min": lambda: min(a, b)}[
+        atom.kind
+    ]()

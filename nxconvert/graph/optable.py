@@ -1,10 +1,10 @@
 """Operator tables: a lowering is a function, and its signature is the operator's schema.
 
-``table("addmm")`` registers a lowering; names may carry an overload (``"max.dim"``), and an operator may have several lowerings. A
-call is bound as Python binds calls, positions and names, with the defaults of the signature; the first lowering whose parameters
-accept the *kinds* of the arguments is taken, in the order of registration. The kinds are the annotations: each table gives every
-word it uses in annotations (``Value``, ``Int``, ``Ints``, ...) a predicate, ``X | None`` accepts None, a parameter without an
-annotation accepts anything, and ``*rest`` and ``**rest`` take what is left.
+``table("addmm")`` registers a lowering; names may carry an overload (``"max.dim"``), and an operator may have several
+lowerings. A call is bound as Python binds calls, positions and names, with the defaults of the signature; the first
+lowering whose parameters accept the *kinds* of the arguments is taken, in the order of registration. The kinds are the
+annotations: each table gives every word it uses in annotations (``Value``, ``Int``, ``Ints``, ...) a predicate, ``X |
+None`` accepts None, a parameter without an annotation accepts anything, and ``*rest`` and ``**rest`` take what is left.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Lowering:
         function: the lowering; its first parameter is the builder.
     """
 
-    __slots__ = ("_checks", "_keyword_only", "_positional", "_rest", "_required", "_table", "function", "name")
+    __slots__ = ("_checks", "_keyword_only", "_positional", "_required", "_rest", "_table", "function", "name")
 
     def __init__(self, table: OpTable, name: str, function: Callable[..., Any]) -> None:
         self._table = table
@@ -108,7 +108,9 @@ class OpTable:
         """The lowerings of an operator, in the order in which they are tried."""
         return self._entries.get(operator, [])
 
-    def find(self, operator: str, args: Sequence[Any], kwargs: Mapping[str, Any], overload: str | None = None) -> Lowering:
+    def find(
+        self, operator: str, args: Sequence[Any], kwargs: Mapping[str, Any], overload: str | None = None
+    ) -> Lowering:
         """The lowering that takes these arguments.
 
         Args:
@@ -118,7 +120,8 @@ class OpTable:
             overload: prefer the lowering registered under this overload, where the source format records it.
 
         Raises:
-            LookupError: if the operator has no lowering, or none that takes arguments of these kinds; the text says why.
+            LookupError: if the operator has no lowering, or none that takes arguments of these kinds; the text says
+                why.
         """
         candidates = self._entries.get(operator)
         if not candidates:
@@ -151,4 +154,8 @@ def _kind(value: Any) -> str:
     if isinstance(value, (list, tuple)):
         inner = sorted({_kind(item) for item in value})
         return f"a list of {' and '.join(inner)}" if inner else "an empty list"
-    return f"{type(value).__name__} {value!r}" if isinstance(value, (int, float, str, bool, type(None))) else type(value).__name__
+    return (
+        f"{type(value).__name__} {value!r}"
+        if isinstance(value, (int, float, str, bool, type(None)))
+        else type(value).__name__
+    )

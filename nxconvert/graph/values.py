@@ -18,7 +18,8 @@ class TensorType(NamedTuple):
 
     Attributes:
         dtype: of the tensor, or of a sequence's elements.
-        dims: its size along each axis. Of a sequence, those of its elements: None where their ranks differ or are not known, and
+        dims: its size along each axis. Of a sequence, those of its elements: None where their ranks differ or are not
+            known, and
             None for a size that varies between them.
         sequence: whether it is a sequence of tensors.
         content: the integers that a scalar or vector holds, where they are known as dims.

@@ -1,1 +1,1 @@
-"""TorchScript by partial evaluation: an interpreter whose values are either known or in the graph under construction."""
+"""TorchScript by partial evaluation: an interpreter whose values are known or in the graph."""

@@ -1,8 +1,9 @@
 """Abstract values: what is known of a variable where two paths of the program meet.
 
-A branch of a traced ``if``, a round of a loop and a call of a stateful model all end with values for the same variables. Their *spec*
-is the most precise description that covers them all; a spec says which graph values carry what is not known (:func:`types_of`),
-takes a value apart into them (:func:`flatten`) and puts one together from them (:func:`rebuild`).
+A branch of a traced ``if``, a round of a loop and a call of a stateful model all end with values for the same
+variables. Their *spec* is the most precise description that covers them all; a spec says which graph values carry what
+is not known (:func:`types_of`), takes a value apart into them (:func:`flatten`) and puts one together from them
+(:func:`rebuild`).
 """
 
 from __future__ import annotations
@@ -13,13 +14,22 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import onnx_ir as ir
-
 from nxconvert.frontends.pytorch.dtypes import DataType
 from nxconvert.frontends.pytorch.ops.common import as_tensor
 from nxconvert.frontends.pytorch.script.values import (
-    Box, Collected, DictCell, ListCell, Maybe, Named, Number, Stacked, Uninitialized, is_static,
+    Box,
+    Collected,
+    DictCell,
+    ListCell,
+    Maybe,
+    Named,
+    Number,
+    Stacked,
+    Uninitialized,
+    is_static,
 )  # fmt: skip
 from nxconvert.frontends.pytorch.table import LoweringError, Scalar
+
 from nxconvert.graph.builder import Builder, TensorType, Value
 from nxconvert.graph.dims import Dim, Int, bounds
 
@@ -102,7 +112,9 @@ def join(ip: Interpreter, a: Spec, b: Spec) -> Spec:
     if isinstance(a, NothingSpec) or isinstance(b, NothingSpec):
         return _join_nothing(ip, a, b)
     if isinstance(a, MaybeSpec) or isinstance(b, MaybeSpec):
-        return MaybeSpec(join(ip, a.content if isinstance(a, MaybeSpec) else a, b.content if isinstance(b, MaybeSpec) else b))
+        return MaybeSpec(
+            join(ip, a.content if isinstance(a, MaybeSpec) else a, b.content if isinstance(b, MaybeSpec) else b)
+        )
     if isinstance(a, Same) and isinstance(a.value, Uninitialized):
         return b
     if isinstance(b, Same) and isinstance(b.value, Uninitialized):
@@ -114,7 +126,9 @@ def join(ip: Interpreter, a: Spec, b: Spec) -> Spec:
         return NumberSpec(wider.dtype, None if a.low is None or b.low is None else min(a.low, b.low))
     if isinstance(a, ItemsSpec) and isinstance(b, ItemsSpec) and a.kind == b.kind and len(a.items) == len(b.items):
         return ItemsSpec(a.kind, tuple(join(ip, x, y) for x, y in zip(a.items, b.items, strict=True)), a.make)
-    lists = [x for x in (a, b) if isinstance(x, SequenceSpec) or (isinstance(x, ItemsSpec) and x.kind in ("list", "content"))]
+    lists = [
+        x for x in (a, b) if isinstance(x, SequenceSpec) or (isinstance(x, ItemsSpec) and x.kind in ("list", "content"))
+    ]
     if len(lists) == 2:
         return _join_lists(ip, a, b)
     raise Unjoinable(f"two paths give a variable {describe(a)} and {describe(b)}")
@@ -233,11 +247,15 @@ def _widen_items(ip: Interpreter, value: Any, spec: Spec) -> Spec:
     if isinstance(value, DictCell):
         keys = list(value.content)
         return ItemsSpec(
-            f"dict {keys}", tuple(map(Same, value.content.values())), lambda items: DictCell(dict(zip(keys, items, strict=True)))
+            f"dict {keys}",
+            tuple(map(Same, value.content.values())),
+            lambda items: DictCell(dict(zip(keys, items, strict=True))),
         )
     if isinstance(value, dict):
         keys = list(value)
-        return ItemsSpec(f"entries {keys}", tuple(map(Same, value.values())), lambda items: dict(zip(keys, items, strict=True)))
+        return ItemsSpec(
+            f"entries {keys}", tuple(map(Same, value.values())), lambda items: dict(zip(keys, items, strict=True))
+        )
     return spec
 
 
@@ -299,7 +317,7 @@ def types_of(op: Builder, spec: Spec) -> Iterator[TensorType]:
 
 
 def flatten(ip: Interpreter, spec: Spec, value: Any) -> Iterator[Value]:
-    """The graph values that carry ``value``, emitted by the interpreter's present builder where they are not there yet."""
+    """The graph values that carry ``value``, emitted where they are not there yet."""
     if isinstance(spec, (Same, NothingSpec)):
         return
     if isinstance(spec, MaybeSpec):

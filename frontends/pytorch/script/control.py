@@ -1,8 +1,8 @@
 """Control flow that depends on data: ``If`` and ``Loop``.
 
-Both run a block in a builder of its own under the journal, so that what the block assigned and what it changed in place are known at its
-end. A branch's variables are joined pairwise; a loop's are joined round by round until their specs no longer change, and the trial that
-confirms them is the body. What a block emitted in vain is discarded.
+Both run a block in a builder of its own under the journal, so that what the block assigned and what it changed in place
+are known at its end. A branch's variables are joined pairwise; a loop's are joined round by round until their specs no
+longer change, and the trial that confirms them is the body. What a block emitted in vain is discarded.
 """
 
 from __future__ import annotations
@@ -15,14 +15,23 @@ from typing import TYPE_CHECKING, Any
 
 from nxconvert.frontends.pytorch.dtypes import DataType
 from nxconvert.frontends.pytorch.ops.common import as_tensor
-from nxconvert.frontends.pytorch.script import abstract, containers
+from nxconvert.frontends.pytorch.script import abstract, lists
 from nxconvert.frontends.pytorch.script.abstract import Content, NumberSpec, Same, Spec
 from nxconvert.frontends.pytorch.script.values import (
-    Box, Cell, Collected, DictCell, EitherOf, ListCell, Maybe, Named, Stacked, ViewOf,
+    Box,
+    Cell,
+    Collected,
+    DictCell,
+    EitherOf,
+    ListCell,
+    Maybe,
+    Named,
+    Stacked,
 )  # fmt: skip
 from nxconvert.frontends.pytorch.table import LoweringError, Scalar
+
 from nxconvert.graph.builder import Builder, TensorType, Value
-from nxconvert.graph.dims import Dim, Int
+from nxconvert.graph.dims import Int
 
 if TYPE_CHECKING:
     from nxconvert.frontends.pytorch.script.interpreter import Frame, Interpreter
@@ -127,7 +136,7 @@ def content_for(cell: Cell, value: Any) -> Any:
     return value
 
 
-# ---- if ------------------------------------------------------------------------------------------------------------------------------------
+# ---- if --------------------------------------------------------------------------------------------------------------
 
 
 def traced_if(ip: Interpreter, condition: Value, node: ast.If, frame: Frame) -> None:
@@ -176,7 +185,9 @@ def _merge(ip: Interpreter, condition: Value, frame: Frame, then: Outcome, other
     values: list[list[Value]] = []
     for outcome, side in ((then, 0), (otherwise, 1)):
         with at_end_of(ip, outcome):
-            values.append([v for spec, pair in zip(specs, pairs, strict=True) for v in abstract.flatten(ip, spec, pair[side])])
+            values.append(
+                [v for spec, pair in zip(specs, pairs, strict=True) for v in abstract.flatten(ip, spec, pair[side])]
+            )
     types = [type_ for spec in specs for type_ in abstract.types_of(ip.op, spec)]
     outputs: tuple[Value, ...] = ()
     if not then.op.nodes and not otherwise.op.nodes and all(_choosable(a, b) for a, b in zip(*values, strict=True)):
@@ -234,7 +245,7 @@ def _with_aliases(ip: Interpreter, condition: Value, merged: Any, a: Any, b: Any
     return merged
 
 
-# ---- loops ---------------------------------------------------------------------------------------------------------------------------------
+# ---- loops -----------------------------------------------------------------------------------------------------------
 
 
 def for_loop(ip: Interpreter, node: ast.For, frame: Frame) -> None:
@@ -243,7 +254,7 @@ def for_loop(ip: Interpreter, node: ast.For, frame: Frame) -> None:
     if isinstance(iterator, ast.Call) and isinstance(iterator.func, ast.Name) and iterator.func.id == "range":
         bounds = [ip.evaluate(arg, frame) for arg in iterator.args]
         start, end, step = (0, *bounds, 1) if len(bounds) == 1 else (*bounds, 1)[:3]
-        rounds = containers.range_length(start, end, step)
+        rounds = lists.range_length(start, end, step)
         _rounds(ip, node, frame, rounds, lambda i: start + i * step)
         return
     items = ip.evaluate(iterator, frame)
@@ -251,9 +262,9 @@ def for_loop(ip: Interpreter, node: ast.For, frame: Frame) -> None:
         rounds = ip.tensor(items).dims[0]
         _rounds(ip, node, frame, rounds, lambda i: ip.operator("select", (items, 0, i), {}, node, frame))
     elif isinstance(items, ListCell) and not isinstance(items.content, tuple):
-        _rounds(ip, node, frame, containers.length(ip, items), lambda i: containers.item_at(ip, items, i))
+        _rounds(ip, node, frame, lists.length(ip, items), lambda i: lists.item_at(ip, items, i))
     else:
-        content = containers.read(ip, items) if isinstance(items, ListCell) else tuple(items)
+        content = lists.read(ip, items) if isinstance(items, ListCell) else tuple(items)
         for item in content:
             ip.bind(node.target, item, frame)
             ip.run(node.body, frame)
@@ -264,7 +275,9 @@ def _rounds(ip: Interpreter, node: ast.For, frame: Frame, rounds: Int, item: Cal
         ip.bind(node.target, item(i), local)
         ip.run(node.body, local)
 
-    if isinstance(rounds, int) and _unrolled(ip, frame, lambda local: iter(range(rounds)), one_round, rounds <= UNROLL_ROUNDS):
+    if isinstance(rounds, int) and _unrolled(
+        ip, frame, lambda local: iter(range(rounds)), one_round, rounds <= UNROLL_ROUNDS
+    ):
         return
     trips = ip.op.dim_value(rounds)
     Loop(ip, frame, assigned_names(node.body), one_round, trips=trips, rounds=rounds).emit()
@@ -305,7 +318,9 @@ def _unrolled(
     one_round: Callable[[Int, Frame], None],
     always: bool,
 ) -> bool:
-    """Runs a loop round by round; takes it all back and says no if that leads to a traced condition or to too many nodes."""
+    """Runs a loop round by round; takes it all back and says no if that leads to a traced condition or to too many
+    nodes.
+    """
     names = ip.op.snapshot()
     emitted = 0
 
@@ -377,7 +392,7 @@ class Loop:
             ip.op.scope, ip.op.source = scope, source
             try:
                 trial = _Trial(ip, self._frame, self._specs, self._collecting, self._one_round, self._test)
-            except containers.GrowthOnly:
+            except lists.GrowthOnly:
                 ip.op.discard_names(names)
                 self._refused |= self._collecting
                 self._collecting.clear()
@@ -418,14 +433,20 @@ class Loop:
         return settled
 
     def _only_grows(self, trial: _Trial, key: Key) -> bool:
-        """Whether a list is empty before the loop, and each round appends one tensor to it and does nothing else with it."""
+        """Whether a list is empty before the loop, and each round appends one tensor to it and does nothing else with
+        it.
+        """
         cell = key[0]
         if not isinstance(cell, ListCell) or cell.content != () or key not in trial.outcome.changed:
             return False
         items = trial.outcome.changed[key]
         appended, reads = trial.growth.get(cell, ([], 0))
         return (
-            isinstance(items, tuple) and len(items) == 1 and isinstance(items[0], Box) and not reads and appended == [trial.outcome.born]
+            isinstance(items, tuple)
+            and len(items) == 1
+            and isinstance(items[0], Box)
+            and not reads
+            and appended == [trial.outcome.born]
         )
 
     def _collects(self, trial: _Trial, key: Key) -> bool:
@@ -539,8 +560,10 @@ def reversed_sequence(ip: Interpreter, sequence: Value) -> Value:
     done = body.sequence_input("reversed", sequence.etype, sequence.dims)
     item = body.SequenceAt(sequence, body.Sub(body.Sub(length, i), 1))
     graph = body.graph([go_on, body.SequenceInsert(done, item)], "body")
-    (result,) = op.node("Loop", [length, op.const(True), empty], {"body": graph}, [TensorType(sequence.etype, sequence.dims, sequence=True)])
+    (result,) = op.node(
+        "Loop",
+        [length, op.const(True), empty],
+        {"body": graph},
+        [TensorType(sequence.etype, sequence.dims, sequence=True)],
+    )
     return result
-
-
-__all__ = ["Dim", "Loop", "ViewOf", "for_loop", "reversed_sequence", "traced_if", "while_loop"]

@@ -1,8 +1,8 @@
 """Calls of operators: ``torch.X(...)`` and ``ops.namespace.X(...)``.
 
 The same spelling serves numbers, strings, lists and tensors. What Python could compute is computed (:mod:`numbers`,
-:mod:`containers`); the rest goes through the ATen table. In-place forms and ``out=`` are the functional form and a write, views are
-boxes that look at their base.
+:mod:`registry`); the rest goes through the ATen table. In-place forms and ``out=`` are the functional form and a write,
+views are boxes that look at their base.
 """
 
 from __future__ import annotations
@@ -10,15 +10,25 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING, Any
 
-from nxconvert.errors import Unsupported, UnsupportedError
 from nxconvert.frontends.pytorch.dtypes import CODES, DataType
-from nxconvert.frontends.pytorch.script import containers, numbers
+from nxconvert.frontends.pytorch.script import lists, numbers, registry
 from nxconvert.frontends.pytorch.script.values import (
-    Box, Collected, DictCell, EitherOf, EnumMember, ListCell, Maybe, Named, Number, ObjectCell, Stacked, ViewOf, is_number,
+    Box,
+    DictCell,
+    EitherOf,
+    ListCell,
+    Maybe,
+    Named,
+    Number,
+    ObjectCell,
+    ViewOf,
+    is_number,
 )  # fmt: skip
 from nxconvert.frontends.pytorch.table import LoweringError, Scalar, aten
 from nxconvert.frontends.pytorch.views import VIEWS
-from nxconvert.graph.builder import GraphTypeError, Value
+
+from nxconvert.errors import Unsupported, UnsupportedError
+from nxconvert.graph.builder import Value
 from nxconvert.graph.dims import Dim
 
 if TYPE_CHECKING:
@@ -26,12 +36,44 @@ if TYPE_CHECKING:
 
 # Operators that may return their argument itself, and then return the same tensor, not a copy.
 _ALIASES = frozenset(
-    """to type_as float double half bfloat16 int long short char byte bool cpu cuda contiguous detach alias lift_fresh dropout
-    alpha_dropout feature_dropout feature_alpha_dropout requires_grad identity prim::data resolve_conj resolve_neg positive real
-    pin_memory set_data""".split()
+    [
+        "to",
+        "type_as",
+        "float",
+        "double",
+        "half",
+        "bfloat16",
+        "int",
+        "long",
+        "short",
+        "char",
+        "byte",
+        "bool",
+        "cpu",
+        "cuda",
+        "contiguous",
+        "detach",
+        "alias",
+        "lift_fresh",
+        "dropout",
+        "alpha_dropout",
+        "feature_dropout",
+        "feature_alpha_dropout",
+        "requires_grad",
+        "identity",
+        "prim::data",
+        "resolve_conj",
+        "resolve_neg",
+        "positive",
+        "real",
+        "pin_memory",
+        "set_data",
+    ]
 )
 # Views of a contiguous tensor that are contiguous themselves.
-_KEEPS_CONTIGUITY = frozenset("view reshape _unsafe_view flatten unflatten squeeze unsqueeze view_as detach alias".split())
+_KEEPS_CONTIGUITY = frozenset(
+    ["view", "reshape", "_unsafe_view", "flatten", "unflatten", "squeeze", "unsqueeze", "view_as", "detach", "alias"]
+)
 # Views only where the elements lie so that no copy is needed.
 _VIEWS_OR_COPIES = frozenset({"reshape", "flatten", "reshape_as", "ravel"})
 _NUMBER_ARITHMETIC = frozenset({"add", "sub", "mul", "floor_divide", "remainder", "neg"})
@@ -39,7 +81,8 @@ _NUMBER_ARITHMETIC = frozenset({"add", "sub", "mul", "floor_divide", "remainder"
 # The position and the usual rank of an input that may also come without its batch axis.
 _USUAL_RANKS = {
     **{f"{name}{n}d": (0, n + 2) for n in (1, 2, 3) for name in (
-        "conv", "conv_transpose", "max_pool", "avg_pool", "adaptive_avg_pool", "adaptive_max_pool", "reflection_pad", "replication_pad",
+        "conv", "conv_transpose", "max_pool", "avg_pool", "adaptive_avg_pool", "adaptive_max_pool", "reflection_pad",
+        "replication_pad",
     )},
     "embedding": (1, 2), "embedding_bag": (1, 2), "lstm": (0, 3), "gru": (0, 3), "rnn_tanh": (0, 3), "rnn_relu": (0, 3),
     "upsample_nearest2d": (0, 4), "upsample_bilinear2d": (0, 4), "upsample_bicubic2d": (0, 4), "pixel_shuffle": (0, 4),
@@ -64,7 +107,7 @@ def call_operator(ip: Interpreter, name: str, args: tuple[Any, ...], kwargs: dic
         name = name[6:]
     if name in numbers.OPERATIONS and args and all(is_number(x) for x in args) and not kwargs:
         return numbers.calculate(ip.op, name, *args)
-    result = containers.call(ip, name, args, kwargs)
+    result = registry.call(ip, name, args, kwargs)
     if result is not NotImplemented:
         return result
     if name in _NUMBER_ARITHMETIC:
@@ -175,7 +218,12 @@ def _on_numbers(ip: Interpreter, name: str, args: tuple[Any, ...], kwargs: dict[
     operands: list[Any] = []
     for arg in args[:2]:
         content = ip.content(arg) if isinstance(arg, Box) else arg
-        if isinstance(content, Value) and content.array is not None and not content.rank and content.etype == DataType.INT64:
+        if (
+            isinstance(content, Value)
+            and content.array is not None
+            and not content.rank
+            and content.etype == DataType.INT64
+        ):
             content = Number(int(content.array), DataType.INT64)
         if isinstance(content, Number) and content.dtype == DataType.INT64:
             content = content.number
@@ -187,7 +235,7 @@ def _on_numbers(ip: Interpreter, name: str, args: tuple[Any, ...], kwargs: dict[
     return Box(Number(numbers.calculate(ip.op, name, *operands), DataType.INT64))
 
 
-# ---- between the interpreter's values and the lowerings' ----------------------------------------------------------------------------------
+# ---- between the interpreter's values and the lowerings' -------------------------------------------------------------
 
 
 def unwrap_all(ip: Interpreter, args: tuple[Any, ...]) -> list[Any]:
@@ -200,7 +248,7 @@ def unwrap(ip: Interpreter, value: Any) -> Any:
     if isinstance(value, Box):
         return ip.tensor(value)
     if isinstance(value, ListCell):
-        content = containers.read(ip, value)
+        content = lists.read(ip, value)
         if isinstance(content, Value):
             return content
         return [unwrap(ip, item) for item in content]
@@ -228,18 +276,18 @@ def wrap(result: Any) -> Any:
     return Box(result)
 
 
-# ---- small services of the interpreter ---------------------------------------------------------------------------------------------------
+# ---- small services of the interpreter -------------------------------------------------------------------------------
 
 
 def unpack(ip: Interpreter, value: Any, count: int) -> tuple[Any, ...]:
     """The items of a tuple or list that ``count`` targets are assigned from."""
     if isinstance(value, ListCell):
-        content = containers.read(ip, value)
+        content = lists.read(ip, value)
         if isinstance(content, Value):
-            return tuple(containers.item_at(ip, value, i) for i in range(count))
+            return tuple(lists.item_at(ip, value, i) for i in range(count))
         value = content
     if not isinstance(value, tuple) or len(value) != count:
-        raise LoweringError(f"{count} values are unpacked from {containers.kind_of(value)}")
+        raise LoweringError(f"{count} values are unpacked from {lists.kind_of(value)}")
     return value
 
 
@@ -250,7 +298,7 @@ def get_item(ip: Interpreter, value: Any, index: Any) -> Any:
             raise LoweringError(f"the dict has no key {index!r}")
         return value.content[index]
     if isinstance(value, ListCell):
-        return containers.item_at(ip, value, index)
+        return lists.item_at(ip, value, index)
     if isinstance(value, Box):
         return wrap(_call_table(ip, "select", (value, 0, index), {}))
     if isinstance(index, Dim):
@@ -263,14 +311,23 @@ def torch_constant(name: str) -> Any:
     known = {"strided": 0, "contiguous_format": 0, "preserve_format": 1, "channels_last": 2}
     if name in known:
         return known[name]
-    by_name = {"float": "float", "float32": "float", "float64": "double", "half": "float16", "long": "int64", "int": "int32"}
+    by_name = {
+        "float": "float",
+        "float32": "float",
+        "float64": "double",
+        "half": "float16",
+        "long": "int64",
+        "int": "int32",
+    }
     try:
         return CODES[DataType[by_name.get(name, name).upper()]]
     except KeyError:
         raise LoweringError(f"torch.{name} is not known") from None
 
 
-def call_custom_method(ip: Interpreter, receiver: ObjectCell, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+def call_custom_method(
+    ip: Interpreter, receiver: ObjectCell, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Any:
     """A method of a class that is built into PyTorch: packed parameters of quantized layers."""
     qualname = receiver.qualname.removeprefix("__torch__.torch.classes.").replace(".", "::")
     operator = f"{qualname}.{name}"
@@ -307,17 +364,3 @@ def is_instance(value: Any, kind: ast.expr) -> bool:
     if value is None:
         return head in ("NoneType", "None", "Optional")
     return head in _PYTHON_TYPES and type(value) is _PYTHON_TYPES[head]
-
-
-def to_text(value: Any) -> str:
-    """``str(value)``; what depends on data is shown as an ellipsis (it can only end up in a message)."""
-    if isinstance(value, (Box, Scalar, Maybe)):
-        return "..."
-    if isinstance(value, ListCell):
-        return "[" + ", ".join(map(to_text, value.content)) + "]" if isinstance(value.content, tuple) else "[...]"
-    if isinstance(value, EnumMember):
-        return f"{value.qualname.rpartition('.')[2]}.{value.name}"
-    return str(value)
-
-
-__all__ = ["Collected", "GraphTypeError", "Stacked", "call_operator", "explain"]

@@ -1,11 +1,12 @@
 """What the inputs are, where nobody says.
 
-A traced archive records the dtype and the sizes of the examples that it was traced with. Where that is missing, ``forward`` is run on
-trial for every plausible rank and dtype: the weights make all wrong ones fail, and operators with a usual form (``conv2d`` on batches of
-images, ``embedding`` on batches of sequences) break ties. What stays open is asked for, never guessed.
+A traced archive records the dtype and the sizes of the examples that it was traced with. Where that is missing,
+``forward`` is run on trial for every plausible rank and dtype: the weights make all wrong ones fail, and operators with
+a usual form (``conv2d`` on batches of images, ``embedding`` on batches of sequences) break ties. What stays open is
+asked for, never guessed.
 
-Sizes are left free at first. Wherever a size has to equal another one for an operator to work, the free ones it is made of are fixed or
-made one: a conv2d with the weight [64, 3, 7, 7] says that there are 3 channels.
+Sizes are left free at first. Wherever a size has to equal another one for an operator to work, the free ones it is made
+of are fixed or made one: a conv2d with the weight [64, 3, 7, 7] says that there are 3 channels.
 """
 
 from __future__ import annotations
@@ -15,12 +16,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from nxconvert.errors import InputError, NxConvertError, ReadError
-from nxconvert.formats.torch_values import ScriptObject, TensorData
 from nxconvert.frontends.pytorch.dtypes import DataType
 from nxconvert.frontends.pytorch.script.interpreter import NeedInput, ScriptRaise
 from nxconvert.frontends.pytorch.script.signature import Leaf, Signature
 from nxconvert.frontends.pytorch.table import LoweringError
+
+from nxconvert.errors import InputError, NxConvertError, ReadError
+from nxconvert.formats.torch_values import ScriptObject, TensorData
 from nxconvert.graph.builder import GraphTypeError
 from nxconvert.graph.dims import Dim, Int, Symbol, divide_exactly, evaluate, listening
 from nxconvert.inputs import InputSpec, spec_of
@@ -79,7 +81,7 @@ def infer_inputs(program: Program, signature: Signature) -> Call:
     return _settle(program, guess)
 
 
-# ---- sizes ---------------------------------------------------------------------------------------------------------------------------------
+# ---- sizes -----------------------------------------------------------------------------------------------------------
 
 
 def _settle(program: Program, guess: Guess) -> Call:
@@ -158,7 +160,7 @@ def _name(value: Int) -> bool:
 
 
 def _linear(a: Int, b: Int) -> dict[str, int | str] | None:
-    """The solution of ``a == b`` if one symbol is all that is open and occurs linearly; common factors are cancelled."""
+    """The solution of ``a == b`` if one symbol is all that is open and occurs linearly; common factors cancel."""
     for x, y in ((a, b), (b, a)):
         quotient = divide_exactly(x, y) if y != 0 else None
         if isinstance(quotient, Dim):
@@ -181,10 +183,12 @@ def _substitute(signature: Signature, found: Mapping[str, int | str]) -> Signatu
     def dims(spec: InputSpec) -> tuple[int | str, ...]:
         return tuple(found.get(d, d) if isinstance(d, str) else d for d in spec.dims)
 
-    return signature.with_specs({leaf.name: InputSpec(leaf.spec.dtype, dims(leaf.spec)) for leaf in signature.leaves() if leaf.spec})
+    return signature.with_specs(
+        {leaf.name: InputSpec(leaf.spec.dtype, dims(leaf.spec)) for leaf in signature.leaves() if leaf.spec}
+    )
 
 
-# ---- examples ------------------------------------------------------------------------------------------------------------------------------
+# ---- examples --------------------------------------------------------------------------------------------------------
 
 
 def _from_examples(program: Program, signature: Signature) -> Guess | None:
@@ -204,7 +208,9 @@ def _from_examples(program: Program, signature: Signature) -> Guess | None:
         if leaf.spec is not None and leaf.spec.dtype is not None:
             continue
         dims: list[int | str] = []
-        for axis, (name, size) in enumerate(zip(_axis_names(leaf, tensor.shape, tensor.dtype, first=leaf is leaves[0]), tensor.shape, strict=True)):
+        for axis, (name, size) in enumerate(
+            zip(_axis_names(leaf, tensor.shape, tensor.dtype, first=leaf is leaves[0]), tensor.shape, strict=True)
+        ):
             # Inputs of one rank that had the same size in an axis have one size there.
             name = shared.setdefault((len(tensor.shape), axis, size), name)
             dims.append(name)
@@ -237,7 +243,7 @@ def _axis_names(leaf: Leaf, shape: tuple[int, ...], dtype: Any, *, first: bool) 
     return [prefix + name for name in names]
 
 
-# ---- search --------------------------------------------------------------------------------------------------------------------------------
+# ---- search ----------------------------------------------------------------------------------------------------------
 
 
 @dataclass
@@ -288,7 +294,16 @@ class _Search:
         except NeedInput as need:
             for spec in self._candidates(need.name, first=not specs):
                 self.extend({**specs, need.name: spec})
-        except (LoweringError, GraphTypeError, ScriptRaise, LookupError, ValueError, TypeError, AttributeError, NxConvertError) as error:
+        except (
+            LoweringError,
+            GraphTypeError,
+            ScriptRaise,
+            LookupError,
+            ValueError,
+            TypeError,
+            AttributeError,
+            NxConvertError,
+        ) as error:
             if self.failure is None and isinstance(error, NxConvertError):
                 self.failure = error
         else:
@@ -328,5 +343,7 @@ def _ask(signature: Signature, known: Mapping[str, InputSpec], why: str) -> Inpu
         hints.append(f"{leaf.name}={spec}")
     names = ", ".join(leaf.name for leaf in signature.open())
     return InputError(
-        f"the file does not say what its input {names} is: {why}. Declare it; a number fixes a dim, a name leaves it free", hints
+        f"the file does not say what its input {names} is: {why}. Declare it; a number fixes a dim, a name leaves it "
+        "free",
+        hints,
     )

@@ -1,7 +1,8 @@
 """The interpreter: runs TorchScript's statements and expressions, calls inlined, over static and traced values.
 
-The saved code is structured: no ``return``, ``break`` or ``continue`` inside a block, and no name that is assigned in one branch only is
-read after it. Control flow that depends on data is in :mod:`~nxconvert.frontends.pytorch.script.control`, operators are called in
+The saved code is structured: no ``return``, ``break`` or ``continue`` inside a block, and no name that is assigned in
+one branch only is read after it. Control flow that depends on data is in
+:mod:`~nxconvert.frontends.pytorch.script.control`, operators are called in
 :mod:`~nxconvert.frontends.pytorch.script.dispatch`.
 """
 
@@ -13,19 +14,33 @@ from collections.abc import Callable
 from contextlib import contextmanager
 from typing import Any
 
-from nxconvert.errors import ReadError
-from nxconvert.formats.torch_archive import TorchArchive
-from nxconvert.formats.torchscript import ClassInfo, EnumInfo, FunctionInfo, NamedTupleInfo, ScriptCode
 from nxconvert.frontends.pytorch.ops.common import as_tensor
 from nxconvert.frontends.pytorch.script import control, dispatch, numbers
 from nxconvert.frontends.pytorch.script.objects import Loader
+from nxconvert.frontends.pytorch.script.strings import to_text
 from nxconvert.frontends.pytorch.script.values import (
-    Box, DictCell, EitherOf, EnumMember, Journal, ListCell, Maybe, Named, Number, ObjectCell, Uninitialized, Unknown, ViewOf, is_number,
+    Box,
+    DictCell,
+    EitherOf,
+    EnumMember,
+    Journal,
+    ListCell,
+    Maybe,
+    Named,
+    Number,
+    ObjectCell,
+    Uninitialized,
+    Unknown,
+    ViewOf,
+    is_number,
 )  # fmt: skip
 from nxconvert.frontends.pytorch.table import LoweringError, Scalar, aten
 from nxconvert.frontends.pytorch.views import write_back
+
+from nxconvert.errors import ReadError
+from nxconvert.formats.torch_archive import TorchArchive
+from nxconvert.formats.torchscript import ClassInfo, EnumInfo, FunctionInfo, NamedTupleInfo, ScriptCode
 from nxconvert.graph.builder import Builder, GraphTypeError, Value
-from nxconvert.graph.dims import Dim
 
 MAX_CALL_DEPTH = 200
 _CONSTANT_NAMES = {"inf": math.inf, "nan": math.nan, "None": None, "True": True, "False": False}
@@ -126,7 +141,7 @@ class Interpreter:
             ast.UnaryOp: lambda node, frame: numbers.calculate(self.op, "neg", self.evaluate(node.operand, frame)),
         }
 
-    # ---- where we are ------------------------------------------------------------------------------------------------------------
+    # ---- where we are ------------------------------------------------------------------------------------------------
 
     @property
     def where(self) -> str:
@@ -142,7 +157,7 @@ class Interpreter:
         finally:
             self.op = before
 
-    # ---- boxes -----------------------------------------------------------------------------------------------------------------------
+    # ---- boxes -------------------------------------------------------------------------------------------------------
 
     def content(self, box: Box) -> Any:
         """What ``box`` holds now; a view is read again if its base has changed since."""
@@ -184,7 +199,9 @@ class Interpreter:
             base = self.tensor(source.base)
             args = dispatch.unwrap_all(self, source.args)
             kwargs = {name: dispatch.unwrap(self, item) for name, item in source.kwargs.items()}
-            self.write(source.base, write_back(source.operator, self.op, base, self.tensor(value), args, kwargs, source.index))
+            self.write(
+                source.base, write_back(source.operator, self.op, base, self.tensor(value), args, kwargs, source.index)
+            )
         else:
             self._write_either(box, source, self.tensor(value))
 
@@ -200,7 +217,7 @@ class Interpreter:
         self.journal.write(box, None, value)
         box.seen = (tuple(root.content for root in box.roots()), self.op)
 
-    # ---- calls of functions ------------------------------------------------------------------------------------------------------------
+    # ---- calls of functions ------------------------------------------------------------------------------------------
 
     def call_method(self, receiver: ObjectCell, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Calls a method, under the name of its module."""
@@ -240,7 +257,9 @@ class Interpreter:
         for name in names:
             if name not in frame.variables:
                 if name not in defaults:
-                    raise ReadError(f"{self.archive.path} is damaged: {function.qualname} is called without its argument '{name}'.")
+                    raise ReadError(
+                        f"{self.archive.path} is damaged: {function.qualname} is called without its argument '{name}'."
+                    )
                 frame.variables[name] = self.evaluate(defaults[name], frame)
         self._depth += 1
         try:
@@ -260,7 +279,7 @@ class Interpreter:
                 return returned
         return None
 
-    # ---- statements --------------------------------------------------------------------------------------------------------------------
+    # ---- statements --------------------------------------------------------------------------------------------------
 
     def _assign(self, node: ast.Assign, frame: Frame) -> None:
         value = self.evaluate(node.value, frame)
@@ -317,7 +336,7 @@ class Interpreter:
             return self.number(value, "bool")
         return numbers.to_bool(self.op, value)
 
-    # ---- expressions -------------------------------------------------------------------------------------------------------------------
+    # ---- expressions -------------------------------------------------------------------------------------------------
 
     def evaluate(self, node: ast.expr, frame: Frame) -> Any:
         """The value of an expression."""
@@ -333,7 +352,9 @@ class Interpreter:
             pass
         if node.id in _CONSTANT_NAMES:
             return _CONSTANT_NAMES[node.id]
-        raise ReadError(f"{frame.path}:{node.lineno}: the name {node.id} is not defined; the archive's code is damaged.")
+        raise ReadError(
+            f"{frame.path}:{node.lineno}: the name {node.id} is not defined; the archive's code is damaged."
+        )
 
     def _attribute(self, node: ast.Attribute, frame: Frame) -> Any:
         path = dotted(node, frame)
@@ -374,10 +395,14 @@ class Interpreter:
         keys = [self.evaluate(key, frame) for key in node.keys if key is not None]
         return DictCell(dict(zip(keys, (self.evaluate(value, frame) for value in node.values), strict=True)))
 
-    # ---- calls -------------------------------------------------------------------------------------------------------------------------
+    # ---- calls -------------------------------------------------------------------------------------------------------
 
     def _call(self, node: ast.Call, frame: Frame) -> Any:
-        special = _SPECIAL_FORMS.get(node.func.id) if isinstance(node.func, ast.Name) and node.func.id not in frame.variables else None
+        special = (
+            _SPECIAL_FORMS.get(node.func.id)
+            if isinstance(node.func, ast.Name) and node.func.id not in frame.variables
+            else None
+        )
         if special is not None:
             return special(self, node, frame)
         path = dotted(node.func, frame)
@@ -424,7 +449,11 @@ class Interpreter:
         """``int(value)``, ``float(value)`` or ``bool(value)``."""
         if isinstance(value, Box):
             content = self.content(value)
-            value = content.number if isinstance(content, Number) else numbers.from_tensor(self.op, self.tensor(value), kind)
+            value = (
+                content.number
+                if isinstance(content, Number)
+                else numbers.from_tensor(self.op, self.tensor(value), kind)
+            )
         if isinstance(value, str):
             return {"int": int, "float": float, "bool": bool}[kind](value)
         convert = {"int": numbers.to_int, "float": numbers.to_float, "bool": numbers.to_bool}[kind]
@@ -443,7 +472,7 @@ def dotted(node: ast.expr, frame: Frame) -> str | None:
     return ".".join(reversed(parts))
 
 
-# ---- forms that look like calls ------------------------------------------------------------------------------------------------------------
+# ---- forms that look like calls --------------------------------------------------------------------------------------
 
 
 def _annotate(ip: Interpreter, node: ast.Call, frame: Frame) -> Any:
@@ -482,7 +511,7 @@ def _conversion(kind: str) -> Callable[[Interpreter, ast.Call, Frame], Any]:
 
 
 def _str(ip: Interpreter, node: ast.Call, frame: Frame) -> str:
-    return dispatch.to_text(ip.evaluate(node.args[0], frame))
+    return to_text(ip.evaluate(node.args[0], frame))
 
 
 _SPECIAL_FORMS: dict[str, Callable[[Interpreter, ast.Call, Frame], Any]] = {
@@ -496,5 +525,3 @@ _SPECIAL_FORMS: dict[str, Callable[[Interpreter, ast.Call, Frame], Any]] = {
     "bool": _conversion("bool"),
     "str": _str,
 }
-
-__all__ = ["BoundMethod", "Dim", "Frame", "Interpreter", "NeedInput", "ScriptRaise", "dotted"]

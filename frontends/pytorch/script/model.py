@@ -1,8 +1,9 @@
 """From an archive to a model: arguments become inputs, ``forward`` is run, results and state become outputs.
 
-Attributes that ``forward`` writes are state. They are typed by their *steady state*: ``forward`` is taken as the body of an endless
-loop, and the specs of what it writes are joined, call by call, until they no longer change. What turns out to be the same in every call
-stays known; the rest becomes an input ``<attribute>`` and an output ``<attribute>_out``.
+Attributes that ``forward`` writes are state. They are typed by their *steady state*: ``forward`` is taken as the body
+of an endless loop, and the specs of what it writes are joined, call by call, until they no longer change. What turns
+out to be the same in every call stays known; the rest becomes an input ``<attribute>`` and an output
+``<attribute>_out``.
 """
 
 from __future__ import annotations
@@ -13,19 +14,25 @@ from dataclasses import dataclass
 from typing import Any
 
 import onnx_ir as ir
-
-from nxconvert.errors import ReadError, UnsupportedError
-from nxconvert.formats.torch_archive import TorchArchive
-from nxconvert.formats.torchscript import ClassInfo, FunctionInfo, ScriptCode
 from nxconvert.frontends.pytorch import ops  # noqa: F401  (fills the table)
 from nxconvert.frontends.pytorch.script import abstract, reach
 from nxconvert.frontends.pytorch.script.abstract import Same, Spec
 from nxconvert.frontends.pytorch.script.infer import infer_inputs
 from nxconvert.frontends.pytorch.script.interpreter import Interpreter, ScriptRaise
-from nxconvert.frontends.pytorch.script.signature import Pinned, Signature, SignatureReader, make_argument, output_values
+from nxconvert.frontends.pytorch.script.signature import (
+    Pinned,
+    Signature,
+    SignatureReader,
+    make_argument,
+    output_values,
+)
 from nxconvert.frontends.pytorch.script.state import StateKey, find_state, place_state
 from nxconvert.frontends.pytorch.script.values import Box, Cell, ObjectCell, is_static
 from nxconvert.frontends.pytorch.table import LoweringError
+
+from nxconvert.errors import ReadError, UnsupportedError
+from nxconvert.formats.torch_archive import TorchArchive
+from nxconvert.formats.torchscript import ClassInfo, FunctionInfo, ScriptCode
 from nxconvert.graph.builder import Builder, Value
 from nxconvert.graph.dims import Dim
 from nxconvert.graph.finish import finish
@@ -53,8 +60,8 @@ def read_script(archive: TorchArchive, options: ReadOptions) -> ir.Model:
         raise UnsupportedError(reach.complete(archive, code, error)) from error
     except ScriptRaise as error:
         raise ReadError(
-            f"{archive.path}: the model itself raises an exception for the inputs that were declared or inferred: {error}. "
-            "Declare other inputs with --input, or pin arguments with --const."
+            f"{archive.path}: the model itself raises an exception for the inputs that were declared or inferred: "
+            f"{error}. Declare other inputs with --input, or pin arguments with --const."
         ) from error
 
 
@@ -115,7 +122,7 @@ class Program:
         result = ip.call_root(root, tuple(arguments))
         outputs = dict(output_values(ip, result))
         # Contents have to be read before the block takes them back.
-        for cell, slot in block.log:
+        for cell, _ in block.log:
             if isinstance(cell, Box):
                 ip.content(cell)
         changed = ip.journal.close(block)
@@ -123,7 +130,9 @@ class Program:
         mutated = {name: ip.tensor(content) for name, content in _changed_inputs(inputs, changed)}
         states = find_state(ip, root, {key: content for key, content in changed.items() if key[0].born < block.born})
         for name in mutated:
-            self._note(f"the model changes its input '{name}' in place; what it leaves there is the output '{name}_out'")
+            self._note(
+                f"the model changes its input '{name}' in place; what it leaves there is the output '{name}_out'"
+            )
         return Call(signature, ip, inputs, outputs, states, mutated, fed)
 
     def finish(self, call: Call) -> ir.Model:
@@ -159,7 +168,9 @@ class Program:
             if joined == specs:
                 return specs, call
             specs = joined
-        raise LoweringError("the types of the model's state do not settle from call to call; export its first call with --state first")
+        raise LoweringError(
+            "the types of the model's state do not settle from call to call; export its first call with --state first"
+        )
 
 
 def _changed_inputs(inputs: dict[str, Any], changed: dict[tuple[Cell, str | None], Any]) -> Iterator[tuple[str, Any]]:
@@ -184,7 +195,9 @@ def _lasting(ip: Interpreter, known: Builder, content: Any) -> Spec:
 
 def _without_values(ip: Interpreter, known: Builder, spec: Spec) -> Spec:
     value = spec.value if isinstance(spec, Same) else None
-    if isinstance(spec, Same) and (is_static(value) or isinstance(value, ObjectCell) or (isinstance(value, Dim) and known.knows(value))):
+    if isinstance(spec, Same) and (
+        is_static(value) or isinstance(value, ObjectCell) or (isinstance(value, Dim) and known.knows(value))
+    ):
         return spec
     wide = abstract.widen(ip, spec)
     if isinstance(wide, abstract.ItemsSpec):

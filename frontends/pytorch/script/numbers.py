@@ -1,7 +1,7 @@
 """Arithmetic on Python numbers, known or traced: ``torch.add(n, 1)``, ``torch.lt(i, n)``, ``int(x)``.
 
-Ints that depend on sizes or data stay symbolic (:class:`~nxconvert.graph.dims.Dim`), so that a size computed from sizes reaches the
-graph only if a node needs it; floats and bools are float64 and bool scalars of the graph, as in Python.
+Ints that depend on sizes or data stay symbolic (:class:`~nxconvert.graph.dims.Dim`), so that a size computed from sizes
+reaches the graph only if a node needs it; floats and bools are float64 and bool scalars of the graph, as in Python.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from typing import Any
 
 from nxconvert.frontends.pytorch.dtypes import DataType
 from nxconvert.frontends.pytorch.ops.common import as_tensor
-from nxconvert.frontends.pytorch.script.values import is_number
 from nxconvert.frontends.pytorch.table import Builder, LoweringError, Scalar
+
 from nxconvert.graph.builder import Value
 from nxconvert.graph.dims import Dim, Int, compare, floordiv, maximum, minimum, mod
 
@@ -31,23 +31,26 @@ _INT_OPERATIONS: dict[str, Callable[[Any, Any], Int]] = {
 }
 _RELATIONS = {"eq": "==", "ne": "!=", "lt": "<", "le": "<=", "gt": ">", "ge": ">="}
 _STATIC: dict[str, Callable[..., Any]] = {
-    "add": operator.add, "sub": operator.sub, "mul": operator.mul, "div": operator.truediv, "floordiv": operator.floordiv,
-    "floor_divide": operator.floordiv, "remainder": operator.mod, "mod": operator.mod, "pow": operator.pow, "min": min, "max": max,
-    "eq": operator.eq, "ne": operator.ne, "lt": operator.lt, "le": operator.le, "gt": operator.gt, "ge": operator.ge,
-    "__and__": operator.and_, "__or__": operator.or_, "__xor__": operator.xor, "__lshift__": operator.lshift,
-    "__rshift__": operator.rshift, "neg": operator.neg, "abs": abs, "floor": math.floor, "ceil": math.ceil, "round": lambda x: float(round(x)),
-    "trunc": math.trunc, "sqrt": math.sqrt, "exp": math.exp, "log": math.log, "log2": math.log2, "log10": math.log10, "log1p": math.log1p,
-    "expm1": math.expm1, "sin": math.sin, "cos": math.cos, "tan": math.tan, "asin": math.asin, "acos": math.acos, "atan": math.atan,
-    "atan2": math.atan2, "sinh": math.sinh, "cosh": math.cosh, "tanh": math.tanh, "asinh": math.asinh, "acosh": math.acosh,
-    "atanh": math.atanh, "erf": math.erf, "erfc": math.erfc, "gamma": math.gamma, "lgamma": math.lgamma, "fabs": math.fabs,
-    "fmod": math.fmod, "hypot": math.hypot, "copysign": math.copysign, "degrees": math.degrees, "radians": math.radians, "gcd": math.gcd,
-    "isnan": math.isnan, "isinf": math.isinf, "isfinite": math.isfinite, "ldexp": math.ldexp, "mathremainder": math.remainder,
-    "__not__": operator.not_, "frexp": math.frexp, "modf": math.modf, "factorial": math.factorial, "bitwise_not": operator.invert,
+    "add": operator.add, "sub": operator.sub, "mul": operator.mul, "div": operator.truediv,
+    "floordiv": operator.floordiv, "floor_divide": operator.floordiv, "remainder": operator.mod, "mod": operator.mod,
+    "pow": operator.pow, "min": min, "max": max, "eq": operator.eq, "ne": operator.ne, "lt": operator.lt,
+    "le": operator.le, "gt": operator.gt, "ge": operator.ge, "__and__": operator.and_, "__or__": operator.or_,
+    "__xor__": operator.xor, "__lshift__": operator.lshift, "__rshift__": operator.rshift, "neg": operator.neg,
+    "abs": abs, "floor": math.floor, "ceil": math.ceil, "round": lambda x: float(round(x)), "trunc": math.trunc,
+    "sqrt": math.sqrt, "exp": math.exp, "log": math.log, "log2": math.log2, "log10": math.log10, "log1p": math.log1p,
+    "expm1": math.expm1, "sin": math.sin, "cos": math.cos, "tan": math.tan, "asin": math.asin, "acos": math.acos,
+    "atan": math.atan, "atan2": math.atan2, "sinh": math.sinh, "cosh": math.cosh, "tanh": math.tanh,
+    "asinh": math.asinh, "acosh": math.acosh, "atanh": math.atanh, "erf": math.erf, "erfc": math.erfc,
+    "gamma": math.gamma, "lgamma": math.lgamma, "fabs": math.fabs, "fmod": math.fmod, "hypot": math.hypot,
+    "copysign": math.copysign, "degrees": math.degrees, "radians": math.radians, "gcd": math.gcd, "isnan": math.isnan,
+    "isinf": math.isinf, "isfinite": math.isfinite, "ldexp": math.ldexp, "mathremainder": math.remainder,
+    "__not__": operator.not_, "frexp": math.frexp, "modf": math.modf, "factorial": math.factorial,
+    "bitwise_not": operator.invert,
 }  # fmt: skip
 _ONNX_UNARY = {
-    "neg": "Neg", "abs": "Abs", "fabs": "Abs", "sqrt": "Sqrt", "exp": "Exp", "log": "Log", "sin": "Sin", "cos": "Cos", "tan": "Tan",
-    "asin": "Asin", "acos": "Acos", "atan": "Atan", "sinh": "Sinh", "cosh": "Cosh", "tanh": "Tanh", "asinh": "Asinh", "acosh": "Acosh",
-    "atanh": "Atanh", "erf": "Erf",
+    "neg": "Neg", "abs": "Abs", "fabs": "Abs", "sqrt": "Sqrt", "exp": "Exp", "log": "Log", "sin": "Sin", "cos": "Cos",
+    "tan": "Tan", "asin": "Asin", "acos": "Acos", "atan": "Atan", "sinh": "Sinh", "cosh": "Cosh", "tanh": "Tanh",
+    "asinh": "Asinh", "acosh": "Acosh", "atanh": "Atanh", "erf": "Erf",
 }  # fmt: skip
 _ONNX_BINARY = {"add": "Add", "sub": "Sub", "mul": "Mul", "div": "Div", "pow": "Pow", "min": "Min", "max": "Max"}
 _ONNX_RELATIONS = {"eq": "Equal", "lt": "Less", "le": "LessOrEqual", "gt": "Greater", "ge": "GreaterOrEqual"}
@@ -124,7 +127,11 @@ def _integers(op: Builder, name: str, a: Int, b: Int | None = None) -> Any:
         return op.symbol_of(getattr(op, _ONNX_BITWISE[name])(op.dim_value(a), op.dim_value(b)))
     if name in ("__lshift__", "__rshift__"):
         factor = op.Pow(op.const(2), op.dim_value(b))
-        return op.symbol_of(op.Mul(op.dim_value(a), factor)) if name == "__lshift__" else floordiv(a, op.symbol_of(factor, low=1))
+        return (
+            op.symbol_of(op.Mul(op.dim_value(a), factor))
+            if name == "__lshift__"
+            else floordiv(a, op.symbol_of(factor, low=1))
+        )
     return NotImplemented
 
 
@@ -217,6 +224,3 @@ def from_tensor(op: Builder, value: Value, kind: str) -> Any:
         return op.symbol_of(op.cast(value, DataType.INT64))
     dtype = DataType.BOOL if kind == "bool" else DataType.DOUBLE
     return Scalar(op.cast(value, dtype))
-
-
-__all__ = ["OPERATIONS", "calculate", "from_tensor", "is_number", "logical_not", "to_bool", "to_float", "to_int"]

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from nxconvert.frontends.pytorch.script.values import Box, Cell, DictCell, EnumMember, ListCell, Named, ObjectCell
+
 from nxconvert.errors import ReadError
 from nxconvert.formats.torch_archive import TorchArchive
 from nxconvert.formats.torch_values import Device, EnumValue, ScriptObject, TensorData
 from nxconvert.formats.torchscript import ClassInfo, EnumInfo, Info, NamedTupleInfo, ScriptCode
-from nxconvert.frontends.pytorch.script.values import Box, Cell, DictCell, EnumMember, ListCell, Named, ObjectCell
 
 if TYPE_CHECKING:
     from nxconvert.frontends.pytorch.script.interpreter import Interpreter
@@ -74,7 +75,9 @@ class Loader:
             index = int(name[1:]) if name[1:].isdigit() else -1
             constants = self._archive.constants
             if not 0 <= index < len(constants):
-                raise ReadError(f"{self._archive.path} is damaged: its code names the constant {name}, which it does not have.")
+                raise ReadError(
+                    f"{self._archive.path} is damaged: its code names the constant {name}, which it does not have."
+                )
             self._constants[name] = self.load(constants[index], f"CONSTANTS.{name}")
         return self._constants[name]
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
+from nxconvert.frontends.pytorch.script import numbers, registry
+from nxconvert.frontends.pytorch.table import aten
+
 from nxconvert.errors import Unsupported, UnsupportedError
 from nxconvert.formats.torch_archive import TorchArchive
 from nxconvert.formats.torch_values import ScriptObject
 from nxconvert.formats.torchscript import ClassInfo, FunctionInfo, ScriptCode
-from nxconvert.frontends.pytorch.script import containers, numbers
-from nxconvert.frontends.pytorch.table import aten
 
 _NO_OPERATORS = frozenset({"device", "dtype", "classes"})
 
@@ -42,7 +43,7 @@ def supported(name: str) -> bool:
     """Whether an operator, in-place forms included, has a lowering or is computed while reading."""
     name = name.removeprefix("aten::")
     names = (name, name[:-1]) if name.endswith("_") else (name,)
-    return any(n in aten or n in numbers.OPERATIONS or containers.handles(n) for n in names)
+    return any(n in aten or n in numbers.OPERATIONS or registry.handles(n) for n in names)
 
 
 def _operator(node: ast.AST) -> str | None:
@@ -56,7 +57,9 @@ def _operator(node: ast.AST) -> str | None:
 
 
 def _functions(archive: TorchArchive, code: ScriptCode) -> Iterator[FunctionInfo]:
-    """The functions that ``forward`` of the root reaches: methods of the modules it holds, and free functions named in them."""
+    """The functions that ``forward`` of the root reaches: methods of the modules it holds, and free functions named in
+    them.
+    """
     classes = _classes(archive.data)
     queue: list[FunctionInfo] = []
     methods: dict[str, list[FunctionInfo]] = {}

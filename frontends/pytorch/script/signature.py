@@ -1,8 +1,8 @@
 """The arguments and results of ``forward`` as inputs and outputs of a graph.
 
-A graph takes tensors. Python numbers become scalars (int64, float32, bool) unless they are pinned; tuples, lists and dicts are
-flattened to ``name.0`` and ``name.key``; an optional argument that is not declared is None. Results are called ``output``, or
-``output.0``, ``output.key`` where there are several.
+A graph takes tensors. Python numbers become scalars (int64, float32, bool) unless they are pinned; tuples, lists and
+dicts are flattened to ``name.0`` and ``name.key``; an optional argument that is not declared is None. Results are
+called ``output``, or ``output.0``, ``output.key`` where there are several.
 """
 
 from __future__ import annotations
@@ -12,15 +12,15 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import onnx_ir as ir
-
-from nxconvert.errors import InputError, ReadError, UsageError
-from nxconvert.formats.torchscript import FunctionInfo, NamedTupleInfo, ScriptCode
 from nxconvert.frontends.pytorch.dtypes import DataType
 from nxconvert.frontends.pytorch.ops.common import as_tensor
+from nxconvert.frontends.pytorch.script import lists
 from nxconvert.frontends.pytorch.script.interpreter import Interpreter
 from nxconvert.frontends.pytorch.script.values import Box, DictCell, ListCell, Maybe, Named, Unknown, is_number
 from nxconvert.frontends.pytorch.table import Scalar
+
+from nxconvert.errors import InputError, ReadError, UsageError
+from nxconvert.formats.torchscript import FunctionInfo, NamedTupleInfo, ScriptCode
 from nxconvert.graph.builder import Builder, Value
 from nxconvert.inputs import InputSpec, spec_of
 
@@ -134,7 +134,8 @@ class SignatureReader:
         unknown = [name for name in (*self._named, *self._constants) if name not in known]
         if unknown:
             raise UsageError(
-                f"the model has no input called {', '.join(map(repr, unknown))}. Its forward takes {', '.join(names) or 'nothing'}; "
+                f"the model has no input called {', '.join(map(repr, unknown))}. Its forward takes "
+                f"{', '.join(names) or 'nothing'}; "
                 "the items of lists and dicts are declared as NAME.0, NAME.1 or NAME.KEY."
             )
         return Signature(names, arguments)
@@ -142,9 +143,13 @@ class SignatureReader:
     def _name_ordered(self, parameters: list[tuple[str, ast.expr | None]]) -> None:
         """Gives specs that were declared in order the names of the leaves, in order."""
         free = [name for name, annotation in parameters if name not in self._constants]
-        leaves = [leaf.name for name in free for leaf in _leaves(self._argument(name, dict(parameters)[name], assume=True))]
+        leaves = [
+            leaf.name for name in free for leaf in _leaves(self._argument(name, dict(parameters)[name], assume=True))
+        ]
         if len(self._ordered) > len(leaves):
-            raise UsageError(f"{len(self._ordered)} inputs are declared, the model takes {len(leaves)}: {', '.join(leaves)}.")
+            raise UsageError(
+                f"{len(self._ordered)} inputs are declared, the model takes {len(leaves)}: {', '.join(leaves)}."
+            )
         self._named = dict(zip(leaves, self._ordered, strict=False))
 
     def _argument(self, name: str, annotation: ast.expr | None, *, assume: bool = False) -> Argument:
@@ -183,7 +188,13 @@ class SignatureReader:
         return Leaf(name, kind, spec)
 
     def _list(self, name: str, item: ast.expr) -> Argument:
-        indices = sorted({int(key[len(name) + 1 :].split(".")[0]) for key in self._named if key.startswith(f"{name}.") and _is_index(key, name)})
+        indices = sorted(
+            {
+                int(key[len(name) + 1 :].split(".")[0])
+                for key in self._named
+                if key.startswith(f"{name}.") and _is_index(key, name)
+            }
+        )
         if not indices:
             raise InputError(
                 f"the input '{name}' is a list, and its length is part of the graph: declare its items, one by one.",
@@ -212,7 +223,10 @@ class SignatureReader:
                 pass
         if head == "Optional":
             return Pinned(None)
-        raise InputError(f"the input '{name}' is of the type {head}, which no graph input can carry: pin it with --const {name}=VALUE.")
+        raise InputError(
+            f"the input '{name}' is of the type {head}, which no graph input can carry: pin it with "
+            f"--const {name}=VALUE."
+        )
 
 
 def _is_index(key: str, name: str) -> bool:
@@ -256,7 +270,10 @@ def make_argument(op: Builder, argument: Argument) -> Any:
 def output_values(ip: Interpreter, result: Any, name: str = "output") -> Iterator[tuple[str, Value]]:
     """The results of ``forward`` as graph values, named; None and strings have none."""
     if isinstance(result, Maybe):
-        raise ReadError(f"the result '{name}' may be None or not depending on the input's values; a graph's outputs are always there.")
+        raise ReadError(
+            f"the result '{name}' may be None or not depending on the input's values; a graph's outputs are always "
+            "there."
+        )
     if isinstance(result, Box):
         yield name, ip.tensor(result)
     elif is_number(result):
@@ -270,14 +287,9 @@ def output_values(ip: Interpreter, result: Any, name: str = "output") -> Iterato
     elif isinstance(result, (tuple, ListCell)):
         items = result
         if isinstance(result, ListCell):
-            from nxconvert.frontends.pytorch.script import containers
-
-            items = containers.read(ip, result)
+            items = lists.read(ip, result)
         if isinstance(items, Value):
             yield name, items
             return
         for i, item in enumerate(items):
             yield from output_values(ip, item, f"{name}.{i}")
-
-
-__all__ = ["Argument", "Group", "Leaf", "Pinned", "Signature", "SignatureReader", "ir", "make_argument", "output_values"]

@@ -1,4 +1,4 @@
-"""The state of a model: attributes of its modules that ``forward`` writes, found by where they hang in the module tree."""
+"""The state of a model: attributes that ``forward`` writes, found by where they hang in the module tree."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from nxconvert.frontends.pytorch.script import abstract
-from nxconvert.frontends.pytorch.script.abstract import Content, Same, Spec
+from nxconvert.frontends.pytorch.script.abstract import Content, Spec
 from nxconvert.frontends.pytorch.script.values import Box, Cell, DictCell, ListCell, ObjectCell
+
 from nxconvert.graph.builder import Value
 
 if TYPE_CHECKING:
@@ -42,7 +43,9 @@ def find_state(ip: Interpreter, root: ObjectCell, changed: dict[tuple[Cell, str 
         value = owner.attributes[name]
         if isinstance(value, Cell) and (value, None) in changed:
             content = changed[value, None]
-            found.setdefault(StateKey(path, inside=True), Content(content, value.elem) if isinstance(value, ListCell) else content)
+            found.setdefault(
+                StateKey(path, inside=True), Content(content, value.elem) if isinstance(value, ListCell) else content
+            )
     return found
 
 
@@ -100,7 +103,7 @@ def _early(value: Any) -> Any:
 
 
 def _defaults(ip: Interpreter, spec: Spec, saved: Any) -> list[Value]:
-    """The saved content as the values that ``spec`` asks for; none if it is of another kind. Their names become free."""
+    """The saved content as the values that ``spec`` asks for; none if it is of another kind. Frees their names."""
     if isinstance(saved, ListCell):
         saved = Content(saved.content, saved.elem)
     try:
@@ -114,7 +117,6 @@ def _defaults(ip: Interpreter, spec: Spec, saved: Any) -> list[Value]:
 
 def _fits(default: Value, given: Value) -> bool:
     """Whether a saved content has the dtype and exactly the dims of the input."""
-    return default.etype == given.etype and default.dims == given.dims and all(isinstance(dim, int) for dim in given.dims)
-
-
-__all__ = ["Same", "StateKey", "attributes", "find_state", "place_state"]
+    return (
+        default.etype == given.etype and default.dims == given.dims and all(isinstance(dim, int) for dim in given.dims)
+    )

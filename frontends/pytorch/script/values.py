@@ -1,9 +1,10 @@
 """What the interpreter computes with.
 
-*Static* values are Python's own: ints, floats, bools, strings, None, tuples. *Traced* ones are in the graph: :class:`Box` for a tensor,
-:class:`~nxconvert.graph.dims.Dim` for an int, :class:`~nxconvert.frontends.pytorch.table.Scalar` for a float or a bool.
-Everything that the program can change in place is a :class:`Cell`: boxes, lists, dicts, objects. A cell's identity is aliasing, and
-every change goes through :meth:`Journal.write`, so that a block of control flow knows what was changed inside it.
+*Static* values are Python's own: ints, floats, bools, strings, None, tuples. *Traced* ones are in the graph:
+:class:`Box` for a tensor, :class:`~nxconvert.graph.dims.Dim` for an int,
+:class:`~nxconvert.frontends.pytorch.table.Scalar` for a float or a bool. Everything that the program can change in
+place is a :class:`Cell`: boxes, lists, dicts, objects. A cell's identity is aliasing, and every change goes through
+:meth:`Journal.write`, so that a block of control flow knows what was changed inside it.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from nxconvert.frontends.pytorch.table import Scalar
+
 from nxconvert.graph.builder import Value
 from nxconvert.graph.dims import Dim, Int
 
@@ -78,7 +80,8 @@ class Box(Cell):
     Attributes:
         content: a graph value, or a :class:`Number`. Of a view, what was last read.
         source: for a view or a choice, what it looks at.
-        seen: for a view or a choice, the contents of its roots that ``content`` was computed from, and the builder that did it.
+        seen: for a view or a choice, the contents of its roots that ``content`` was computed from, and the builder that
+            did it.
     """
 
     __slots__ = ("content", "seen", "source")
@@ -103,7 +106,7 @@ class Box(Cell):
 
 @dataclass(frozen=True, eq=False)
 class Stacked:
-    """The content of a list that a loop filled, one tensor of the same dims a round: all of them, stacked along axis 0."""
+    """The content of a list that a loop filled, one tensor a round: all of them, stacked along axis 0."""
 
     value: Value
 
@@ -151,7 +154,8 @@ class ObjectCell(Cell):
     Attributes:
         qualname: the class.
         attributes: by name, as the interpreter's values.
-        path: where it hangs in the module tree, e.g. ``layer1.0.conv1``; empty for the root and for objects made while running.
+        path: where it hangs in the module tree, e.g. ``layer1.0.conv1``; empty for the root and for objects made while
+            running.
     """
 
     __slots__ = ("attributes", "path", "qualname")

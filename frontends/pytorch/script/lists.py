@@ -1,0 +1,342 @@
+"""Operators on lists: of known items, or sequences of the graph, or tensors that a loop stacked."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from nxconvert.frontends.pytorch.dtypes import DataType
+from nxconvert.frontends.pytorch.ops.common import as_tensor
+from nxconvert.frontends.pytorch.script import numbers
+from nxconvert.frontends.pytorch.script.registry import LISTS, Handler, register
+from nxconvert.frontends.pytorch.script.values import Box, Collected, ListCell, Stacked, is_number
+from nxconvert.frontends.pytorch.table import LoweringError
+
+from nxconvert.graph.builder import Value
+from nxconvert.graph.dims import Dim, Int, floordiv, maximum
+
+if TYPE_CHECKING:
+    from nxconvert.frontends.pytorch.script.interpreter import Interpreter
+
+
+class GrowthOnly(LoweringError):
+    """A list that a loop fills is read inside the loop, so it cannot be stacked after it."""
+
+
+def read(ip: Interpreter, cell: ListCell) -> tuple[Any, ...] | Value:
+    """A list's items, or the sequence value that holds them.
+
+    Raises:
+        GrowthOnly: inside a loop that was taken to only append to it.
+    """
+    cell.reads += 1
+    content = cell.content
+    if isinstance(content, Collected):
+        raise GrowthOnly("a list is read in the loop that fills it")
+    if isinstance(content, Stacked):
+        content = ip.op.SplitToSequence(content.value, None, axis=0, keepdims=0)
+        ip.journal.write(cell, None, content)
+    return content
+
+
+def length(ip: Interpreter, cell: ListCell) -> Int:
+    """``len(cell)``."""
+    if isinstance(cell.content, Stacked):
+        return cell.content.value.dims[0]
+    content = read(ip, cell)
+    return len(content) if isinstance(content, tuple) else ip.op.symbol_of(ip.op.SequenceLength(content), low=0)
+
+
+def range_length(start: Int, end: Int, step: Int) -> Int:
+    """How many rounds ``range(start, end, step)`` has."""
+    if isinstance(step, Dim):
+        raise LoweringError("the step of a range depends on data")
+    distance = (end - start) if step > 0 else (start - end)
+    return maximum(0, floordiv(distance + abs(step) - 1, abs(step)))
+
+
+def kind_of(value: Any) -> str:
+    """What a value is, for messages."""
+    if isinstance(value, Box):
+        return "a tensor"
+    if isinstance(value, (tuple, ListCell)):
+        return "a tuple" if isinstance(value, tuple) else "a list"
+    return type(value).__name__
+
+
+def item_at(ip: Interpreter, cell: ListCell, index: Int) -> Any:
+    """``cell[index]``."""
+    content = cell.content
+    if isinstance(content, Stacked):
+        axis = content.value.dims[0]
+        place = index if not isinstance(index, int) or index >= 0 else axis + index
+        return _element(ip, cell, ip.op.Gather(content.value, place, axis=0))
+    content = read(ip, cell)
+    if isinstance(content, tuple) and isinstance(index, int):
+        if not -len(content) <= index < len(content):
+            raise LoweringError(f"item {index} of a list of {len(content)}")
+        return content[index]
+    return _element(ip, cell, ip.op.SequenceAt(as_sequence(ip, cell), index))
+
+
+def _element(ip: Interpreter, cell: ListCell, value: Value) -> Any:
+    """An item of a sequence: a tensor, or a number where the list holds numbers."""
+    return numbers.from_tensor(ip.op, value, cell.elem) if cell.elem in ("int", "float", "bool") else Box(value)
+
+
+def as_sequence(ip: Interpreter, cell: ListCell) -> Value:
+    """The list as a sequence value of the graph."""
+    content = read(ip, cell)
+    if isinstance(content, Value):
+        return content
+    dtype = {"int": DataType.INT64, "float": DataType.DOUBLE, "bool": DataType.BOOL}.get(cell.elem or "")
+    items = [ip.tensor(item) if isinstance(item, Box) else as_tensor(ip.op, item, dtype) for item in content]
+    if any(not isinstance(item, Value) for item in items):
+        raise LoweringError("a list that is indexed by a number that depends on data holds something else than tensors")
+    return ip.op.SequenceConstruct(*items) if items else ip.op.SequenceEmpty(dtype=dtype or DataType.FLOAT)
+
+
+def _content(ip: Interpreter, value: Any) -> Value:
+    """An item as an element of a sequence."""
+    if isinstance(value, Box):
+        return ip.tensor(value)
+    dtype = DataType.DOUBLE if isinstance(value, float) else None
+    return as_tensor(ip.op, value, dtype)
+
+
+def _static_index(index: Any, what: str) -> int:
+    if isinstance(index, Dim):
+        raise LoweringError(f"{what} at a place that depends on data")
+    return int(index)
+
+
+@register(LISTS, "append")
+def _append(ip: Interpreter, cell: ListCell, item: Any) -> ListCell:
+    content = cell.content
+    cell.appends.append(ip.journal.depth)
+    if isinstance(content, Collected):
+        ip.journal.write(cell, None, Collected((*content.items, item)))
+        return cell
+    reads = cell.reads
+    content = read(ip, cell)
+    cell.reads = reads
+    new = (*content, item) if isinstance(content, tuple) else ip.op.SequenceInsert(content, _content(ip, item))
+    ip.journal.write(cell, None, new)
+    return cell
+
+
+@register(LISTS, "extend", "add_")
+def _extend(ip: Interpreter, cell: ListCell, other: ListCell) -> ListCell:
+    for item in _iterate(ip, other):
+        _append(ip, cell, item)
+    return cell
+
+
+def _iterate(ip: Interpreter, cell: ListCell) -> tuple[Any, ...]:
+    content = read(ip, cell)
+    if isinstance(content, Value):
+        raise LoweringError("the items of a list whose length depends on data are taken one by one")
+    return content
+
+
+@register(LISTS, "insert")
+def _insert(ip: Interpreter, cell: ListCell, index: Int, item: Any) -> None:
+    content = read(ip, cell)
+    if isinstance(content, tuple) and isinstance(index, int):
+        items = list(content)
+        items.insert(index, item)
+        ip.journal.write(cell, None, tuple(items))
+    else:
+        place = ip.op.dim_value(index) if isinstance(index, Dim) else ip.op.const(index)
+        ip.journal.write(cell, None, ip.op.SequenceInsert(as_sequence(ip, cell), _content(ip, item), place))
+
+
+@register(LISTS, "pop")
+def _pop(ip: Interpreter, cell: ListCell, index: Int = -1) -> Any:
+    item = item_at(ip, cell, index)
+    _delete(ip, cell, index)
+    return item
+
+
+@register(LISTS, "Delete", "__delitem__")
+def _delete(ip: Interpreter, cell: ListCell, index: Int) -> None:
+    content = read(ip, cell)
+    if isinstance(content, tuple) and isinstance(index, int):
+        place = index % len(content)
+        ip.journal.write(cell, None, content[:place] + content[place + 1 :])
+    else:
+        ip.journal.write(cell, None, ip.op.SequenceErase(as_sequence(ip, cell), index))
+
+
+@register(LISTS, "clear")
+def _clear(ip: Interpreter, cell: ListCell) -> None:
+    ip.journal.write(cell, None, ())
+
+
+@register(LISTS, "_set_item")
+def _set_item(ip: Interpreter, cell: ListCell, index: Int, item: Any) -> ListCell:
+    content = read(ip, cell)
+    if isinstance(content, tuple) and isinstance(index, int):
+        items = list(content)
+        items[index] = item
+        ip.journal.write(cell, None, tuple(items))
+    else:
+        sequence = as_sequence(ip, cell)
+        place: Any = index
+        if isinstance(index, int) and index < 0:
+            place = ip.op.symbol_of(ip.op.SequenceLength(sequence)) + index
+        erased = ip.op.SequenceErase(sequence, place)
+        ip.journal.write(cell, None, ip.op.SequenceInsert(erased, _content(ip, item), place))
+    return cell
+
+
+@register(LISTS, "reverse")
+def _reverse(ip: Interpreter, cell: ListCell) -> None:
+    content = read(ip, cell)
+    if isinstance(content, tuple):
+        ip.journal.write(cell, None, content[::-1])
+    else:
+        from nxconvert.frontends.pytorch.script.control import reversed_sequence
+
+        ip.journal.write(cell, None, reversed_sequence(ip, content))
+
+
+@register(LISTS, "copy", "list")
+def _copy(ip: Interpreter, cell: ListCell) -> ListCell:
+    return ListCell(read(ip, cell), cell.elem)
+
+
+@register(LISTS, "add")
+def _concatenate(ip: Interpreter, a: ListCell, b: ListCell) -> Any:
+    if not isinstance(b, ListCell):
+        return NotImplemented
+    left, right = read(ip, a), read(ip, b)
+    if isinstance(left, tuple) and isinstance(right, tuple):
+        return ListCell(left + right, a.elem or b.elem)
+    result = ListCell(as_sequence(ip, a), a.elem)
+    for item in _iterate(ip, b):
+        _append(ip, result, item)
+    return result
+
+
+@register(LISTS, "mul")
+def _repeat(ip: Interpreter, cell: ListCell, times: Int) -> Any:
+    return ListCell(_iterate(ip, cell) * _static_index(times, "a list is repeated"), cell.elem)
+
+
+@register(LISTS, "slice")
+def _slice(ip: Interpreter, cell: ListCell, start: Any = None, end: Any = None, step: Any = 1) -> Any:
+    return ListCell(_iterate(ip, cell)[slice(start, end, step)], cell.elem)
+
+
+@register(LISTS, "__getitem__")
+def _get(ip: Interpreter, cell: ListCell, index: Int) -> Any:
+    return item_at(ip, cell, index)
+
+
+@register(LISTS, "eq")
+def _lists_equal(ip: Interpreter, a: ListCell, b: Any) -> Any:
+    return _equal_items(ip, _iterate(ip, a), _iterate(ip, b))
+
+
+def _equal_items(ip: Interpreter, a: tuple[Any, ...], b: tuple[Any, ...]) -> Any:
+    if len(a) != len(b):
+        return False
+    result: Any = True
+    for x, y in zip(a, b, strict=True):
+        same = numbers.calculate(ip.op, "eq", x, y) if is_number(x) and is_number(y) else x == y
+        result = numbers.calculate(ip.op, "__and__", result, same)
+    return result
+
+
+LISTS["ne"] = lambda ip, a, b: numbers.logical_not(ip.op, _lists_equal(ip, a, b))
+
+
+@register(LISTS, "__contains__")
+def _contains(ip: Interpreter, cell: ListCell, item: Any) -> Any:
+    result: Any = False
+    for x in _iterate(ip, cell):
+        same = numbers.calculate(ip.op, "eq", x, item) if is_number(x) and is_number(item) else x == item
+        result = numbers.calculate(ip.op, "__or__", result, same)
+    return result
+
+
+@register(LISTS, "index")
+def _index(ip: Interpreter, cell: ListCell, item: Any) -> Any:
+    if not isinstance(item, (int, float, str)):
+        return NotImplemented
+    return _iterate(ip, cell).index(item)
+
+
+LISTS["count"] = lambda ip, cell, item: _iterate(ip, cell).count(item)
+
+
+def _fold(name: str, operator: str, start: Any) -> Handler:
+    def reduce(ip: Interpreter, cell: ListCell, *rest: Any) -> Any:
+        items = _iterate(ip, cell)
+        if rest or not all(is_number(item) for item in items):
+            return NotImplemented
+        if not items and start is None:
+            raise LoweringError(f"{name} of an empty list")
+        result = items[0] if start is None else start
+        for item in items[1 if start is None else 0 :]:
+            result = numbers.calculate(ip.op, operator, result, item)
+        return result
+
+    return reduce
+
+
+for _name, _operator, _start in (
+    ("sum", "add", 0), ("any", "__or__", False), ("all", "__and__", True), ("min", "min", None), ("max", "max", None),
+):  # fmt: skip
+    LISTS[_name] = LISTS[f"prim::{_name}"] = _fold(_name, _operator, _start)
+
+
+@register(LISTS, "sorted")
+def _sorted(ip: Interpreter, cell: ListCell, reverse: bool = False) -> Any:
+    return ListCell(tuple(sorted(_known(_iterate(ip, cell)), reverse=reverse)), cell.elem)
+
+
+@register(LISTS, "sort")
+def _sort(ip: Interpreter, cell: ListCell, reverse: bool = False) -> None:
+    ip.journal.write(cell, None, tuple(sorted(_known(_iterate(ip, cell)), reverse=reverse)))
+
+
+def _known(items: tuple[Any, ...]) -> tuple[Any, ...]:
+    if not all(isinstance(item, (int, float, str)) for item in items):
+        raise LoweringError("a list of values that depend on data is sorted")
+    return items
+
+
+def raise_if_growing(cell: ListCell) -> None:
+    """Refuses to look into a list that the running loop only fills."""
+    if isinstance(cell.content, Collected):
+        raise GrowthOnly("a list is read in the loop that fills it")
+
+
+def _stack(ip: Interpreter, cell: ListCell, dim: Int = 0) -> Any:
+    raise_if_growing(cell)
+    if not isinstance(cell.content, Stacked) or not isinstance(dim, int):
+        return NotImplemented
+    value = cell.content.value
+    axis = dim % value.rank
+    if not axis:
+        return Box(value)
+    order = list(range(1, value.rank))
+    order.insert(axis, 0)
+    return Box(ip.op.Transpose(value, perm=order))
+
+
+def _cat(ip: Interpreter, cell: ListCell, dim: Int = 0) -> Any:
+    raise_if_growing(cell)
+    if not isinstance(cell.content, Stacked) or not isinstance(dim, int) or cell.content.value.rank < 2:
+        return NotImplemented
+    value = cell.content.value
+    axis = dim % (value.rank - 1)
+    order = list(range(1, value.rank))
+    order.insert(axis, 0)
+    moved = ip.op.Transpose(value, perm=order)
+    dims = moved.dims
+    return Box(ip.op.reshape(moved, (*dims[:axis], dims[axis] * dims[axis + 1], *dims[axis + 2 :])))
+
+
+LISTS["stack"], LISTS["cat"] = _stack, _cat
