@@ -156,7 +156,7 @@ def _arange(op: Builder, start: Number, end: Number, step: Number, dtype: DType 
 def linspace(
     op: Builder, start: Number | Value, end: Number | Value, steps: Int, *, dtype: DType | None = None, **_: Any
 ) -> Value:
-    return _linspace(op, start, end, steps, _dtype_or(dtype, DEFAULT_FLOAT))
+    return spaced(op, start, end, steps, _dtype_or(dtype, DEFAULT_FLOAT))
 
 
 @aten("logspace", "logspace.Tensor_Tensor", "logspace.Tensor_Scalar", "logspace.Scalar_Tensor")
@@ -171,11 +171,11 @@ def logspace(
     **_: Any,
 ) -> Value:
     target = _dtype_or(dtype, DEFAULT_FLOAT)
-    exponents = _linspace(op, start, end, steps, DataType.DOUBLE)
+    exponents = spaced(op, start, end, steps, DataType.DOUBLE)
     return op.cast(op.Pow(as_tensor(op, base, DataType.DOUBLE), exponents), target)
 
 
-def _linspace(op: Builder, start: Number | Value, end: Number | Value, steps: Int, dtype: ir.DataType) -> Value:
+def spaced(op: Builder, start: Number | Value, end: Number | Value, steps: Int, dtype: ir.DataType) -> Value:
     """The first half counts up from ``start``, the second one down from ``end``, as PyTorch's kernel does."""
     working = dtype if is_float(dtype) else DataType.DOUBLE
     first, last = as_tensor(op, start, working), as_tensor(op, end, working)
