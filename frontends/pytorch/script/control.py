@@ -245,6 +245,21 @@ def _with_aliases(ip: Interpreter, condition: Value, merged: Any, a: Any, b: Any
     return merged
 
 
+def choose(ip: Interpreter, condition: Value, then: Callable[[], Any], otherwise: Callable[[], Any]) -> Any:
+    """The result of one of two actions, chosen when the graph runs."""
+    from nxconvert.frontends.pytorch.script.interpreter import Frame
+
+    frame = Frame("", {})
+
+    def run(action: Callable[[], Any]) -> Outcome:
+        return run_block(ip, frame, lambda local: local.variables.update(result=action()))
+
+    outcomes = [run(then), run(otherwise)]
+    changed = dict.fromkeys(key for outcome in outcomes for key in outcome.changed)
+    _merge(ip, condition, frame, *outcomes, [("result", None), *changed])
+    return frame.variables["result"]
+
+
 # ---- loops -----------------------------------------------------------------------------------------------------------
 
 

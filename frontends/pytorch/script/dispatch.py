@@ -11,7 +11,7 @@ import ast
 from typing import TYPE_CHECKING, Any
 
 from nxconvert.frontends.pytorch.dtypes import CODES, DataType
-from nxconvert.frontends.pytorch.script import lists, numbers, registry
+from nxconvert.frontends.pytorch.script import control, lists, numbers, registry
 from nxconvert.frontends.pytorch.script.values import (
     Box,
     DictCell,
@@ -76,6 +76,8 @@ _KEEPS_CONTIGUITY = frozenset(
 )
 # Views only where the elements lie so that no copy is needed.
 _VIEWS_OR_COPIES = frozenset({"reshape", "flatten", "reshape_as", "ravel"})
+# Operators with a flag that decides which graph they are.
+_STATIC_FLAGS = frozenset({"scaled_dot_product_attention"})
 _NUMBER_ARITHMETIC = frozenset({"add", "sub", "mul", "floor_divide", "remainder", "neg"})
 
 # The position and the usual rank of an input that may also come without its batch axis.
@@ -110,6 +112,9 @@ def call_operator(ip: Interpreter, name: str, args: tuple[Any, ...], kwargs: dic
     result = registry.call(ip, name, args, kwargs)
     if result is not NotImplemented:
         return result
+    open_choice = _open_choice(name, args, kwargs)
+    if open_choice is not None:
+        return _both_ways(ip, name, args, kwargs, *open_choice)
     if name in _NUMBER_ARITHMETIC:
         result = _on_numbers(ip, name, args, kwargs)
         if result is not None:
@@ -119,6 +124,39 @@ def call_operator(ip: Interpreter, name: str, args: tuple[Any, ...], kwargs: dic
     if "out" in kwargs and kwargs["out"] is not None:
         return _into_out(ip, name, args, kwargs)
     return _functional(ip, name, args, kwargs)
+
+
+def _open_choice(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Value, Any, Any] | None:
+    """An argument that decides what the operator does, and of which only the running graph knows what it is.
+
+    Returns:
+        the argument, the condition, and what it is if that holds and if it does not.
+    """
+    for value in (*args, *kwargs.values()):
+        if isinstance(value, Maybe):
+            return value, value.present, value.content, None
+        if isinstance(value, Scalar) and value.value.etype == DataType.BOOL and name in _STATIC_FLAGS:
+            return value, value.value, True, False
+    return None
+
+
+def _both_ways(
+    ip: Interpreter,
+    name: str,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    choice: Any,
+    condition: Value,
+    a: Any,
+    b: Any,
+) -> Any:
+    """The operator under an ``If``, with the argument in question settled in either branch."""
+
+    def called_with(settled: Any) -> Any:
+        now = tuple(settled if arg is choice else arg for arg in args)
+        return call_operator(ip, name, now, {key: settled if arg is choice else arg for key, arg in kwargs.items()})
+
+    return control.choose(ip, condition, lambda: called_with(a), lambda: called_with(b))
 
 
 def explain(ip: Interpreter, name: str, error: Exception) -> UnsupportedError:
