@@ -388,9 +388,13 @@ def _merge_nested(rest: Int, divisor: int) -> Int | None:
 
 
 def mod(a: Int, b: Int) -> Int:
-    """``a % b`` with the sign of ``b``, as Python has it."""
-    if isinstance(a, int) and isinstance(b, int):
-        return a % b
+    """``a % b`` with the sign of ``b``, as Python has it.
+
+    Raises:
+        ZeroDivisionError: if ``b`` is the constant 0.
+    """
+    if isinstance(b, int) and (isinstance(a, int) or b == 0):
+        return (a if isinstance(a, int) else 0) % b
     if divide_exactly(a, b) is not None:
         return 0
     if isinstance(b, int) and b > 0:

@@ -57,7 +57,9 @@ class Case:
         if len(self.graph.node) == 1:
             return self.graph.node[0].op_type
         name = self.name.replace("_", "")
-        return max((op_type for op_type in rules.INFER if op_type.lower() in name), key=len, default=self.graph.node[0].op_type)
+        return max(
+            (op_type for op_type in rules.INFER if op_type.lower() in name), key=len, default=self.graph.node[0].op_type
+        )
 
     @functools.cached_property
     def settings(self) -> set[str]:
@@ -66,7 +68,9 @@ class Case:
         for node in self.graph.node:
             formals = onnx.defs.get_schema(node.op_type, IR_OPSET).inputs
             shaped = node.op_type == "ConstantOfShape"
-            names |= {name for name, formal in zip(node.input, formals, strict=False) if shaped or formal.name in SETTINGS}
+            names |= {
+                name for name, formal in zip(node.input, formals, strict=False) if shaped or formal.name in SETTINGS
+            }
         return names
 
     def is_of_our_opset(self) -> bool:
@@ -120,7 +124,13 @@ def attributes_of(node: onnx.NodeProto) -> dict[str, Any]:
     result = {}
     for a in node.attribute:
         value = onnx.helper.get_attribute_value(a)
-        result[a.name] = ir.tensor(value) if isinstance(value, onnx.TensorProto) else value.decode() if isinstance(value, bytes) else value
+        result[a.name] = (
+            ir.tensor(value)
+            if isinstance(value, onnx.TensorProto)
+            else value.decode()
+            if isinstance(value, bytes)
+            else value
+        )
     return result
 
 
@@ -169,7 +179,9 @@ class Run:
             elif len(value.dims) != expected.ndim:
                 found.append(f"{name} has dims {value.dims}, recorded {expected.shape}")
             else:
-                found += [f"{name} has dims {value.dims}: {fault}" for fault in self._size_faults(value, expected.shape, wild)]
+                found += [
+                    f"{name} has dims {value.dims}: {fault}" for fault in self._size_faults(value, expected.shape, wild)
+                ]
             if value.array is not None and not found:
                 found += value_faults(name, value.array, expected)
         return found
@@ -202,7 +214,11 @@ def check(op_type: str, symbolic: bool, constants: Any, wild: bool) -> int:
     """Builds all cases of an operator and compares; returns how many there are."""
     faults = []
     for case in cases()[op_type]:
-        chosen = {"none": set(), "settings": case.settings, "all": {n for n, v in case.inputs.items() if not isinstance(v, list)}}[constants]
+        chosen = {
+            "none": set(),
+            "settings": case.settings,
+            "all": {n for n, v in case.inputs.items() if not isinstance(v, list)},
+        }[constants]
         try:
             found = Run(case, symbolic, chosen).faults(case, wild)
         except GraphTypeError as error:
