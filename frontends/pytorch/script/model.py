@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import onnx_ir as ir
@@ -55,14 +55,30 @@ def read_script(archive: TorchArchive, options: ReadOptions) -> ir.Model:
     options.progress("lowering", None)
     program = Program(archive, code, options)
     try:
-        return program.finish(infer_inputs(program, signature))
+        return _lower(program, signature)
     except UnsupportedError as error:
-        raise UnsupportedError(reach.complete(archive, code, error)) from error
+        items = reach.complete(archive, code, error)
+        numbers = [leaf.name for leaf in signature.leaves() if leaf.kind != "tensor"]
+        if numbers and len(items) == 1 and items[0].why:
+            hint = f"{items[0].why}. If it has to be known, pin it: {' '.join(f'--const {n}=VALUE' for n in numbers)}"
+            items = [replace(items[0], why=hint)]
+        raise UnsupportedError(items) from error
     except ScriptRaise as error:
         raise ReadError(
             f"{archive.path}: the model itself raises an exception for the inputs that were declared or inferred: "
             f"{error}. Declare other inputs with --input, or pin arguments with --const."
         ) from error
+
+
+def _lower(program: Program, signature: Signature) -> ir.Model:
+    """Numbers that have a default are inputs that may be left out; where they cannot be inputs, they are their default."""
+    pinned = signature.with_defaults()
+    if pinned == signature:
+        return program.finish(infer_inputs(program, signature))
+    try:
+        return program.finish(infer_inputs(program, signature))
+    except (UnsupportedError, LoweringError):
+        return program.finish(infer_inputs(program, pinned))
 
 
 def forward_of(archive: TorchArchive, code: ScriptCode) -> FunctionInfo:
@@ -150,7 +166,7 @@ class Program:
             raise ReadError(f"{self.archive.path}: its forward returns nothing that a graph can hold.")
         for message in self.warnings:
             self._options.warn(message)
-        defaults = [value for value in call.fed if value.const_value is not None]
+        defaults = [value for value in call.ip.op.inputs if value.const_value is not None]
         model = finish(call.ip.op, outputs, defaults)
         model.graph.name = _identifier(self.archive.data.qualname)
         return model

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+import onnx_ir as ir
 from nxconvert.frontends.pytorch.dtypes import DataType
 from nxconvert.frontends.pytorch.ops.common import as_tensor
 from nxconvert.frontends.pytorch.script import lists
@@ -35,11 +36,13 @@ class Leaf:
         name: of the graph input.
         kind: ``tensor``, ``int``, ``float`` or ``bool``.
         spec: what was declared or found out; None as long as nothing is known.
+        default: of a number, what it is where the caller gives none.
     """
 
     name: str
     kind: str
     spec: InputSpec | None = None
+    default: float | None = None
 
 
 @dataclass(frozen=True)
@@ -80,6 +83,16 @@ class Signature:
         """The same signature with the specs of the leaves that are named."""
         return Signature(self.names, tuple(_with_specs(argument, specs) for argument in self.arguments))
 
+    def with_defaults(self) -> Signature:
+        """The same signature with every number that has a default pinned to it."""
+        return Signature(
+            self.names,
+            tuple(
+                Pinned(argument.default) if isinstance(argument, Leaf) and argument.default is not None else argument
+                for argument in self.arguments
+            ),
+        )
+
     def open(self) -> list[Leaf]:
         """The leaves of which the dtype or the rank is not known yet."""
         return [leaf for leaf in self.leaves() if leaf.spec is None or leaf.spec.dtype is None]
@@ -95,7 +108,7 @@ def _leaves(argument: Argument) -> Iterator[Leaf]:
 
 def _with_specs(argument: Argument, specs: Mapping[str, InputSpec]) -> Argument:
     if isinstance(argument, Leaf):
-        return Leaf(argument.name, argument.kind, specs.get(argument.name, argument.spec))
+        return replace(argument, spec=specs.get(argument.name, argument.spec))
     if isinstance(argument, Group):
         return Group(tuple(_with_specs(item, specs) for item in argument.items), argument.make)
     return argument
@@ -172,6 +185,8 @@ class SignatureReader:
             fields, qualname = tuple(info.fields), info.qualname
             items = tuple(self._argument(f"{name}.{field}", info.fields[field]) for field in fields)
             return Group(items, lambda values: Named.make(qualname, fields, values))
+        if head == "bool" and name in self._function.defaults and name not in self._named:
+            return self._default(name)  # flags decide what the graph is
         if head in NUMBERS or head in ("Tensor", "number", ""):
             return self._leaf(name, head)
         return self._default(name, head)
@@ -185,7 +200,16 @@ class SignatureReader:
             if spec is not None and (spec.dims or (spec.dtype not in (None, own.dtype))):
                 raise UsageError(f"the input '{name}' is a Python {kind}: it is {own} in the graph, not {spec}.")
             spec = own
-        return Leaf(name, kind, spec)
+        default = self._literal(name) if kind != "tensor" and name not in self._named else None
+        return Leaf(name, kind, spec, default)
+
+    def _literal(self, name: str) -> Any:
+        """The default of a parameter, where it is a literal."""
+        default = self._function.defaults.get(name)
+        try:
+            return None if default is None else ast.literal_eval(default)
+        except ValueError:
+            return None
 
     def _list(self, name: str, item: ast.expr) -> Argument:
         indices = sorted(
@@ -215,14 +239,9 @@ class SignatureReader:
         return Group(items, lambda values: DictCell(dict(zip(keys, values, strict=True))))
 
     def _default(self, name: str, head: str = "Optional") -> Argument:
-        default = self._function.defaults.get(name)
-        if default is not None:
-            try:
-                return Pinned(_python(ast.literal_eval(default)))
-            except ValueError:
-                pass
-        if head == "Optional":
-            return Pinned(None)
+        default = self._literal(name)
+        if default is not None or head == "Optional":
+            return Pinned(_python(default))
         raise InputError(
             f"the input '{name}' is of the type {head}, which no graph input can carry: pin it with "
             f"--const {name}=VALUE."
@@ -262,6 +281,8 @@ def make_argument(op: Builder, argument: Argument) -> Any:
     value = op.input(argument.name, dtype, [d if isinstance(d, int) else op.dim(d) for d in spec.dims])
     if argument.kind == "tensor":
         return Box(value)
+    if argument.default is not None:
+        value.const_value = ir.tensor(argument.default, dtype=dtype, name=value.name)
     if argument.kind == "int":
         return op.symbol_of(value, argument.name)
     return Scalar(op.cast(value, DataType.DOUBLE) if argument.kind == "float" else value)
