@@ -154,7 +154,7 @@ def _even_edges(op: Builder, x: Value, bins: Int, low: Number, high: Number) -> 
 
 
 def _histogram(op: Builder, x: Value, edges: Value, weight: Value | None) -> Value:
-    """The number, or the total weight, of the elements between neighbouring edges; the last bin has its upper edge too."""
+    """The number, or the total weight, of the elements in each bin; to the last bin its upper edge belongs too."""
     count = edges.dims[0] - 1
     lower, upper = (op.Unsqueeze(op.Slice(edges, [i], [count + i], [0]), [1]) for i in (0, 1))
     flat = op.reshape(x, [1, product(x.dims)])
