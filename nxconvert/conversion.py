@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 import json
 import os
 import sys
@@ -19,7 +18,7 @@ from nxconvert.errors import UsageError
 from nxconvert.fingerprint import Fingerprint
 from nxconvert.inputs import InputsLike, parse_inputs
 from nxconvert.interface import free_dims, interface, parameter_count
-from nxconvert.plugins import Progress, ReadOptions, State, WriteOptions, ignore_progress
+from nxconvert.plugins import EXTERNAL_SUFFIX, Progress, ReadOptions, State, WriteOptions, ignore_progress
 from nxconvert.report import ConversionReport
 
 if TYPE_CHECKING:
@@ -207,14 +206,15 @@ class _Metadata(Mapping[str, str]):
 
 
 def _stated(options: ReadOptions) -> dict[str, Any]:
-    """The options that say something about the graph, as JSON takes them."""
+    """The options that were given and that say something about the graph, as JSON takes them."""
     inputs = options.inputs
     specs: Any = None
     if isinstance(inputs, Mapping):
         specs = {name: str(spec) for name, spec in inputs.items()}
     elif inputs is not None:
         specs = [str(spec) for spec in inputs]
-    stated = {"inputs": specs, "constants": dict(options.constants), "state": options.state}
+    state = None if options.state == "steady" else options.state
+    stated = {"inputs": specs, "constants": dict(options.constants), "state": state}
     return {key: value for key, value in stated.items() if value}
 
 
@@ -225,9 +225,9 @@ def _state(state: State) -> State:
 
 
 def _bytes_at(target: Path) -> int:
-    """The size of what was written, with the external data that goes by the target's name."""
-    beside = [path for path in target.parent.glob(f"{glob.escape(target.name)}.*") if path.is_file()]
-    return sum(path.stat().st_size for path in (target, *beside))
+    """The size of what was written, with the external data beside it."""
+    beside = target.with_name(f"{target.name}{EXTERNAL_SUFFIX}")
+    return sum(path.stat().st_size for path in (target, beside) if path.exists())
 
 
 def peak_memory() -> int | None:

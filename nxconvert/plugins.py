@@ -32,6 +32,9 @@ State: TypeAlias = Literal["steady", "first"]
 #: The state `name` of a model that keeps state is an input of that name, and an output of that name with this suffix.
 STATE_OUT = "_out"
 
+#: External data lies beside the target, in the file of its name with this added.
+EXTERNAL_SUFFIX = ".data"
+
 
 def ignore_progress(_stage: Stage, _fraction: float | None) -> None:
     """The progress of who does not ask for it."""

@@ -46,6 +46,17 @@ class Commands(click.Group):
             args = [DEFAULT_COMMAND, *args]
         return super().parse_args(ctx, args)
 
+    def invoke(self, ctx: click.Context) -> Any:
+        # click and rich answer a closed pipe by exiting with 1, which here is for conversions that failed.
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            return _pipe_closed()
+        except SystemExit as stop:
+            if isinstance(stop.__context__, BrokenPipeError):
+                return _pipe_closed()
+            raise
+
     def format_usage(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         formatter.write_usage(ctx.command_path, "[OPTIONS] IN OUT")
         formatter.write_usage(ctx.command_path, "COMMAND [ARGS]...", prefix=" " * len("Usage: "))
@@ -82,7 +93,7 @@ def main(args: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if args is None else args)
     try:
         signal.signal(signal.SIGTERM, _stop)
-        with warnings.catch_warnings(record=False):
+        with warnings.catch_warnings():
             warnings.showwarning = _show_warning
             result = cli.main(words, prog_name="nxconvert", standalone_mode=False)
         sys.stdout.flush()
@@ -93,12 +104,16 @@ def main(args: Sequence[str] | None = None) -> int:
         click.echo("nxconvert: interrupted", err=True)
         return INTERRUPTED
     except BrokenPipeError:
-        # Whoever read our output has gone, and the interpreter would complain once more when it flushes on its way out.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return PIPE_CLOSED
+        return _pipe_closed()
     except Exception as error:
         return report_failure(error, as_json="--json" in words, traceback="--traceback" in words)
     return result if isinstance(result, int) else 0
+
+
+def _pipe_closed() -> int:
+    """Whoever read our output has gone: nothing to say, and nobody to say it to when the interpreter flushes at last."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.__stdout__.fileno())
+    return PIPE_CLOSED
 
 
 def _stop(number: int, _frame: FrameType | None) -> None:

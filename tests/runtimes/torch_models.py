@@ -59,6 +59,18 @@ class Counter(nn.Module):
         return self.total * self.calls
 
 
+class Sums(nn.Module):
+    """Adds up what it is given, in a buffer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("total", torch.tensor([1.0, 2.0]))
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.total.add_(x)
+        return -self.total
+
+
 class Doubler(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         x.mul_(2)

@@ -82,7 +82,7 @@ def test_an_old_model_comes_at_the_graphs_opset(save_onnx: Callable[..., Path]) 
     assert model.opset_imports[""] == IR_OPSET
     # In files of that age weights are listed among the inputs, without being any.
     assert list(interface(model.graph.inputs)) == ["x"]
-    assert list(model.graph.initializers)[0] == "w"
+    assert next(iter(model.graph.initializers)) == "w"
 
 
 def test_a_model_that_needs_a_newer_opset_stays_there(save_onnx: Callable[..., Path]) -> None:
