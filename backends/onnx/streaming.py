@@ -22,6 +22,7 @@ import onnx_ir as ir
 
 from nxconvert.errors import NxConvertError, WriteError
 from nxconvert.formats.tensors import MappedTensor, contiguous
+from nxconvert.passes.weights import SLAB, InSlabs
 
 from .atomic import cannot_write
 from .wire import Part
@@ -79,22 +80,27 @@ def _pour_tensor(target: Target, offset: int, tensor: ir.TensorProtocol, budget:
     if isinstance(tensor, MappedTensor):
         target.copy(tensor.file.fd, tensor.offset, tensor.nbytes, offset)
         return
-    with budget.reserve(tensor.nbytes):
-        data = _read(tensor)
-        if len(data) != tensor.nbytes:
-            raise WriteError(
-                f"the weight {tensor.name} has {len(data)} bytes where its type and shape, "
-                f"{tensor.dtype.name}{list(tensor.shape.numpy())}, ask for {tensor.nbytes}."
-            )
-        target.write(data, offset)
+    written = 0
+    with budget.reserve(min(tensor.nbytes, SLAB) if isinstance(tensor, InSlabs) else tensor.nbytes):
+        for data in _read(tensor):
+            if written + len(data) <= tensor.nbytes:
+                target.write(data, offset + written)
+            written += len(data)
+    if written != tensor.nbytes:
+        raise WriteError(
+            f"the weight {tensor.name} has {written} bytes where its type and shape, "
+            f"{tensor.dtype.name}{list(tensor.shape.numpy())}, ask for {tensor.nbytes}."
+        )
 
 
-def _read(tensor: ir.TensorProtocol) -> bytes | memoryview:
+def _read(tensor: ir.TensorProtocol) -> Iterator[bytes | memoryview]:
     """The tensor's bytes as ONNX stores them, without a copy where its array has them in this order already."""
     try:
         if tensor.dtype.bitwidth < 8 or sys.byteorder == "big":
-            return tensor.tobytes()
-        return contiguous(tensor.numpy()).reshape(-1).view(np.uint8).data
+            yield tensor.tobytes()
+            return
+        for array in tensor.slabs() if isinstance(tensor, InSlabs) else [tensor.numpy()]:
+            yield contiguous(array).reshape(-1).view(np.uint8).data
     except NxConvertError:
         raise
     except (OSError, ValueError) as error:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import onnx_ir as ir
 
-from nxconvert.formats.tensors import ComputedTensor, transposed
+from nxconvert.formats.tensors import ComputedTensor
 from nxconvert.passes.rewriting import (
     SMALL_BYTES,
     NodePass,
@@ -32,6 +32,7 @@ from nxconvert.passes.rewriting import (
     string_attribute,
     transpose_perm,
 )
+from nxconvert.passes.weights import TransposedTensor, release
 
 _FLOATS = frozenset({ir.DataType.FLOAT, ir.DataType.DOUBLE, ir.DataType.FLOAT16, ir.DataType.BFLOAT16})
 
@@ -111,6 +112,7 @@ class _Layer:
             working = np.float64 if array.dtype == np.float64 else np.float32
             scale = np.broadcast_to(affine.compute()[0], channels).astype(working).reshape(spread)
             product: np.ndarray = np.multiply(array.reshape(split).astype(working, copy=False), scale)
+            release(weight)
             return product.reshape(array.shape).astype(array.dtype, copy=False)
 
         return ComputedTensor(compute, weight.dtype, weight.shape.numpy(), weight.name)
@@ -251,7 +253,7 @@ class TransposeWeights(NodePass):
         if new is None:
             assert weight.graph is not None
             name = self.names.unique(f"{weight.name}.T")
-            new = add_initializer(weight.graph, transposed(tensor, perm, name), name)
+            new = add_initializer(weight.graph, TransposedTensor(tensor, perm, name), name)
             self._known[weight, perm] = new
         return bypass(node, new)
 
