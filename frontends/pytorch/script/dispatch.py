@@ -11,7 +11,7 @@ import ast
 from typing import TYPE_CHECKING, Any
 
 from nxconvert.frontends.pytorch.dtypes import CODES, DataType
-from nxconvert.frontends.pytorch.script import control, lists, numbers, registry
+from nxconvert.frontends.pytorch.script import control, lists, mappings, numbers, questions, registry, strings
 from nxconvert.frontends.pytorch.script.values import (
     Box,
     DictCell,
@@ -33,6 +33,9 @@ from nxconvert.graph.dims import Dim
 
 if TYPE_CHECKING:
     from nxconvert.frontends.pytorch.script.interpreter import Interpreter
+
+HANDLERS = (lists, mappings, questions, strings)
+"""The modules that compute operators while reading; importing them fills the registry."""
 
 # Operators that may return their argument itself, and then return the same tensor, not a copy.
 _ALIASES = frozenset(
@@ -88,8 +91,11 @@ _USUAL_RANKS = {
     )},
     "embedding": (1, 2), "embedding_bag": (1, 2), "lstm": (0, 3), "gru": (0, 3), "rnn_tanh": (0, 3), "rnn_relu": (0, 3),
     "upsample_nearest2d": (0, 4), "upsample_bilinear2d": (0, 4), "upsample_bicubic2d": (0, 4), "pixel_shuffle": (0, 4),
-    "pixel_unshuffle": (0, 4), "grid_sampler": (0, 4), "linear": (0, 2),
+    "pixel_unshuffle": (0, 4), "grid_sampler": (0, 4),
 }  # fmt: skip
+
+
+_WEAKLY_USUAL_RANKS = {"linear": (0, 2), "addmm": (1, 2)}
 
 
 def call_operator(ip: Interpreter, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -169,17 +175,31 @@ def _call_table(ip: Interpreter, name: str, args: tuple[Any, ...], kwargs: dict[
     op = ip.op
     plain_args = unwrap_all(ip, args)
     plain_kwargs = {key: unwrap(ip, value) for key, value in kwargs.items()}
-    usual = _USUAL_RANKS.get(name)
-    if usual is not None:
-        _note_rank(ip, plain_args, *usual)
+    for weight, usual_ranks in ((2, _USUAL_RANKS), (1, _WEAKLY_USUAL_RANKS)):
+        if name in usual_ranks:
+            _note_rank(ip, weight, plain_args, *usual_ranks[name])
     op.source = f"{name if '::' in name else 'aten::' + name} {ip.where}"
-    return aten.find(name, plain_args, plain_kwargs).function(op, *plain_args, **plain_kwargs)
+    try:
+        lowering = aten.find(name, plain_args, plain_kwargs)
+    except LookupError:
+        # Where a number is asked for, a tensor of rank 0 is taken as one.
+        plain_args = [_implicit_number(ip, arg, plain) for arg, plain in zip(args, plain_args, strict=True)]
+        plain_kwargs = {key: _implicit_number(ip, kwargs[key], plain) for key, plain in plain_kwargs.items()}
+        lowering = aten.find(name, plain_args, plain_kwargs)
+    return lowering.function(op, *plain_args, **plain_kwargs)
 
 
-def _note_rank(ip: Interpreter, args: list[Any], position: int, rank: int) -> None:
+def _implicit_number(ip: Interpreter, value: Any, plain: Any) -> Any:
+    if isinstance(value, Box) and isinstance(plain, Value) and not plain.rank:
+        kind = "bool" if plain.etype == DataType.BOOL else "float" if plain.etype.is_floating_point() else "int"
+        return ip.number(value, kind)
+    return plain
+
+
+def _note_rank(ip: Interpreter, weight: int, args: list[Any], position: int, rank: int) -> None:
     """Remembers whether an operator gets its input in its usual form."""
     if position < len(args) and isinstance(args[position], Value) and not args[position].is_sequence:
-        ip.evidence.append(args[position].rank == rank)
+        ip.evidence.append((weight, args[position].rank == rank))
 
 
 def _functional(ip: Interpreter, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

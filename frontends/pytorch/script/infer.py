@@ -34,6 +34,7 @@ MAX_TRIALS = 400
 MAX_SECONDS = 20.0
 _CANDIDATE_RANKS = (4, 3, 2, 1, 5, 0)
 _CANDIDATE_DTYPES = (DataType.FLOAT, DataType.INT64, DataType.BOOL)
+STRONG, WEAK = 2, 1
 _AXES = {
     4: ("batch", "channels", "height", "width"),
     5: ("batch", "channels", "depth", "height", "width"),
@@ -117,6 +118,7 @@ class _Equations:
 
     def hear(self, a: Int, b: Int, broadcast: bool) -> None:
         """Raises `_Fixed` if ``a == b`` says what a free dim is."""
+        a, b = _without_common_factors(a, b)
         symbols = _symbols(a) | _symbols(b)
         if not symbols or not symbols <= self._names:
             return
@@ -140,6 +142,20 @@ class _Equations:
         if symbols <= self._sizes.keys():
             return {name: self._sizes[name] for name in symbols}
         return None
+
+
+def _without_common_factors(a: Int, b: Int) -> tuple[Int, Int]:
+    """Both sides of an equation without the sizes that multiply either: batches drop out of most."""
+    if not isinstance(a, Dim):
+        return a, b
+    for atom in sorted(a.atoms()):
+        factor = Dim((((atom,), 1),))
+        left, right = divide_exactly(a, factor), divide_exactly(b, factor)
+        if left is not None and right is not None and b != 0:
+            a, b = left, right
+            if not isinstance(a, Dim):
+                break
+    return a, b
 
 
 def _symbols(value: Int) -> set[str]:
@@ -252,8 +268,27 @@ class _Found:
 
     specs: dict[str, InputSpec]
     call: Call
-    usual: int
-    unusual: int
+
+    def all_usual(self, level: int) -> bool:
+        """Whether every operator that has a usual form, and at least one has, got it."""
+        evidence = [usual for weight, usual in self.call.ip.evidence if weight == level]
+        return bool(evidence) and all(evidence)
+
+    @property
+    def ranks(self) -> tuple[int, ...]:
+        return tuple(len(spec.dims) for spec in self.specs.values())
+
+    @property
+    def dtypes(self) -> tuple[str | None, ...]:
+        return tuple(spec.dtype for spec in self.specs.values())
+
+
+def _batched(candidates: list[_Found]) -> _Found | None:
+    """Of two that differ in one leading axis of every input, the one with it: layers take single examples and batches."""
+    if len(candidates) != 2 or candidates[0].dtypes != candidates[1].dtypes:
+        return None
+    low, high = sorted(candidates, key=lambda found: found.ranks)
+    return high if all(b == a + 1 for a, b in zip(low.ranks, high.ranks, strict=True)) else None
 
 
 class _Budget(Exception):
@@ -269,6 +304,11 @@ def _search(program: Program, signature: Signature) -> Call:
         raise _ask(signature, {}, "finding out by trial would take too long") from None
     best = search.best()
     if best is not None:
+        if len(search.found) > 1:
+            specs = ", ".join(f"{name}={spec}" for name, spec in best.specs.items())
+            program.remark(
+                f"the inputs are taken as {specs}, the usual form for such layers; declare them with --input if they are not"
+            )
         return best.call
     if not search.found and search.failure is not None:
         raise search.failure
@@ -307,8 +347,7 @@ class _Search:
             if self.failure is None and isinstance(error, NxConvertError):
                 self.failure = error
         else:
-            usual = sum(call.ip.evidence)
-            self.found.append(_Found(specs, call, usual, len(call.ip.evidence) - usual))
+            self.found.append(_Found(specs, call))
 
     def _candidates(self, name: str, *, first: bool) -> Iterator[InputSpec]:
         leaf = next(leaf for leaf in self._signature.leaves() if leaf.name == name)
@@ -322,11 +361,17 @@ class _Search:
                     yield _merged(leaf.spec, found)
 
     def best(self) -> _Found | None:
-        """The one assignment that fits, or the one in which every operator gets its input in the usual form."""
+        """The one assignment that fits, or the one of them in which operators get their inputs in the usual form."""
         if len(self.found) == 1:
             return self.found[0]
-        usual = [found for found in self.found if found.usual and not found.unusual]
-        return usual[0] if len(usual) == 1 else None
+        for level in (STRONG, WEAK):
+            usual = [found for found in self.found if found.all_usual(level)]
+            if len(usual) == 1:
+                return usual[0]
+            batched = _batched(usual or self.found)
+            if batched is not None:
+                return batched
+        return None
 
     def agreed(self) -> dict[str, InputSpec]:
         """What all assignments that fit have in common, for the message."""

@@ -105,7 +105,7 @@ class Interpreter:
         code: the archive's code.
         loader: makes values of what the archive's pickles hold.
         warn: is told what the user should know.
-    evidence: for each operator so far that has a usual form, whether its input had it.
+    evidence: for each operator so far that has a usual form, how much that weighs, and whether its input had it.
     """
 
     def __init__(self, archive: TorchArchive, code: ScriptCode, op: Builder, warn: Callable[[str], None]) -> None:
@@ -114,7 +114,7 @@ class Interpreter:
         self.op = op
         self.warn = warn
         self.journal = Journal()
-        self.evidence: list[bool] = []
+        self.evidence: list[tuple[int, bool]] = []
         self.loader = Loader(archive, code, self)
         self._depth = 0
         self._where: tuple[str, ast.AST] | None = None
@@ -300,7 +300,7 @@ class Interpreter:
                 self.bind(element, item, frame)
         elif isinstance(target, ast.Attribute):
             receiver = self.evaluate(target.value, frame)
-            self.loader.attribute(receiver, target.attr)  # what is there is loaded first, so that it can be taken back
+            self.loader.preload(receiver, target.attr)
             self.journal.write(receiver, target.attr, value)
         else:
             raise ReadError(f"{frame.path}:{target.lineno} is no TorchScript: assignment to {type(target).__name__}.")

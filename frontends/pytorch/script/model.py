@@ -127,6 +127,10 @@ class Program:
     def _note(self, message: str) -> None:
         self.warnings[message] += 1
 
+    def remark(self, message: str) -> None:
+        """Tells the user something about the conversion as a whole."""
+        self._options.warn(message)
+
     def call(self, signature: Signature, state: dict[StateKey, Spec] | None = None) -> Call:
         """Runs ``forward`` once, from the saved state or from one that specs describe."""
         self.warnings.clear()

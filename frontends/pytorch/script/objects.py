@@ -64,6 +64,11 @@ class Loader:
                 return BoundMethod(info.methods[name], cell)
         raise ReadError(f"{self._archive.path} is damaged: {cell.qualname} has no attribute '{name}'.")
 
+    def preload(self, cell: ObjectCell, name: str) -> None:
+        """Loads an attribute that is about to be replaced, so that it can be put back."""
+        if name in cell.attributes:
+            self.attribute(cell, name)
+
     @staticmethod
     def is_pending(value: Any) -> bool:
         """Whether an attribute has not been loaded yet."""

@@ -51,6 +51,3 @@ def _table_for(value: Any) -> dict[str, Handler]:
     if isinstance(value, DictCell):
         return DICTS
     return STRINGS if isinstance(value, str) else {}
-
-
-from nxconvert.frontends.pytorch.script import lists, mappings, questions, strings  # noqa: E402, F401  (they fill the tables)
