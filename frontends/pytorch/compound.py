@@ -12,10 +12,13 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar
 
 import onnx_ir as ir
+from nxconvert.frontends.pytorch import dtypes
 from nxconvert.frontends.pytorch.dtypes import DataType
 
 from nxconvert.graph.builder import Builder, Value
 from nxconvert.graph.dims import Int
+
+_BYTES = (DataType.INT8, DataType.UINT8)
 
 Lower = Callable[..., Any]
 """A call of an operator's ordinary lowering: ``lower(op, args, kwargs)``."""
@@ -165,7 +168,7 @@ class QuantizedValue(Compound):
         """The numbers it stands for, float32."""
         if self._reals is None or not _sees(op, self._reals[0]):
             assert self._integers is not None
-            self._reals = op, op.DequantizeLinear(self._integers[1], self.scale, self.zero_point, axis=self.axis)
+            self._reals = op, dequantize(op, self._integers[1], self.scale, self.zero_point, self.axis)
         return self._reals[1]
 
     def integers(self, op: Builder) -> Value:
@@ -179,21 +182,59 @@ class QuantizedValue(Compound):
         return self.reals(op)
 
     def same_quantization(self, op: Builder, reals: Value) -> QuantizedValue:
-        """A tensor of other ``reals``, multiples of the scale, with this one's scale and zero point."""
+        """A tensor of other ``reals``, which are multiples of the scale, with this one's scale and zero point."""
         return QuantizedValue(self.scale, self.zero_point, self.axis, reals=(op, reals))
 
+    def quantized_alike(self, op: Builder, reals: Value) -> QuantizedValue:
+        """Any ``reals``, quantized with this one's scale and zero point."""
+        integers = quantize(op, reals, self.scale, self.zero_point, self.axis)
+        return QuantizedValue(self.scale, self.zero_point, self.axis, integers=(op, integers))
 
-def quantize(op: Builder, x: Value, scale: Value, zero_point: Value, axis: int | None = None) -> Value:
-    """The integers nearest to ``x / scale + zero_point``, within the range of the zero point's dtype."""
-    if zero_point.etype != DataType.INT32:
-        return op.QuantizeLinear(x, scale, zero_point, axis=axis)
+
+def dequantize(op: Builder, q: Value, scale: Value, zero_point: Value, axis: int | None = None) -> Value:
+    """``(q - zero_point) * scale``, in the dtype of the scale; the zero point may be of any dtype."""
+    if q.etype in _BYTES and zero_point.etype == q.etype:
+        return op.DequantizeLinear(q, scale, zero_point, axis=axis)
+    # DequantizeLinear has no zero point for wider integers, and no floats for one.
+    if axis is not None:
+        shape = [-1 if i == axis else 1 for i in range(q.rank)]
+        scale, zero_point = op.Reshape(scale, shape), op.Reshape(zero_point, shape)
+    steps = op.Sub(op.Cast(q, to=DataType.DOUBLE), op.Cast(zero_point, to=DataType.DOUBLE))
+    return op.Mul(op.Cast(steps, to=scale.etype), scale)
+
+
+def quantize(
+    op: Builder,
+    x: Value,
+    scale: Value,
+    zero_point: Value,
+    axis: int | None = None,
+    limits: tuple[int, int] | None = None,
+) -> Value:
+    """The integers nearest to ``x / scale + zero_point``, in the dtype of the zero point.
+
+    Args:
+        op: the builder.
+        x: floats.
+        scale: of the dtype of ``x``; rank 0, or rank 1 for one a channel.
+        zero_point: of the same dims.
+        axis: the channels' axis.
+        limits: the least and greatest integer, if they are closer than those of the dtype.
+    """
+    whole = dtypes.limits(zero_point.etype)
+    low, high = limits or whole
+    if zero_point.etype in _BYTES:
+        q = op.QuantizeLinear(x, scale, zero_point, axis=axis)
+        if (low, high) == whole:
+            return q
+        return op.Clip(q, op.const(low, q.etype), op.const(high, q.etype))
     if axis is not None:
         shape = [-1 if i == axis else 1 for i in range(x.rank)]
         scale, zero_point = op.Reshape(scale, shape), op.Reshape(zero_point, shape)
-    # QuantizeLinear has no int32. Beyond 24 bits float32 is not exact, double is.
-    shifted = op.Add(op.Round(op.Div(x, scale)), op.Cast(zero_point, to=DataType.FLOAT))
-    limited = op.Clip(op.Cast(shifted, to=DataType.DOUBLE), float(-(2**31)), float(2**31 - 1))
-    return op.Cast(limited, to=DataType.INT32)
+    # QuantizeLinear has no wider integers. Beyond 24 bits float32 is not exact, double is.
+    steps = op.Cast(op.Round(op.Div(x, scale)), to=DataType.DOUBLE)
+    shifted = op.Add(steps, op.Cast(zero_point, to=DataType.DOUBLE))
+    return op.Cast(op.Clip(shifted, float(low), float(high)), to=zero_point.etype)
 
 
 def _sees(op: Builder, owner: Builder) -> bool:

@@ -7,13 +7,22 @@ from typing import Any
 
 import numpy as np
 import onnx_ir as ir
-
 from nxconvert.frontends.pytorch import ops  # noqa: F401  (fills the table)
 from nxconvert.frontends.pytorch.compound import Compound
-from nxconvert.frontends.pytorch.dtypes import CODES
+from nxconvert.frontends.pytorch.dtypes import CODES, QUANTIZED_CODES
 from nxconvert.frontends.pytorch.table import Scalar, aten
+
 from nxconvert.graph.builder import Builder, Value
 from nxconvert.graph.dims import Dim
+
+_QUANTIZED_CODES = {name: code for code, name in QUANTIZED_CODES.items()}
+
+
+class Weight:
+    """A tensor that stands in the file instead of being fed."""
+
+    def __init__(self, tensor: Any) -> None:
+        self.tensor = tensor
 
 
 Call = Callable[..., Any]
@@ -43,7 +52,8 @@ def lower_program(program: Callable[..., Any], args: tuple[Any, ...], kwargs: di
     for value in op.initializers():
         graph.register_initializer(value)
     for node in ir.traversal.RecursiveGraphIterator(graph):
-        for value in node.outputs:
+        bodies = [a.as_graph() for a in node.attributes.values() if a.type == ir.AttributeType.GRAPH]
+        for value in [*node.outputs, *(i for body in bodies for i in body.inputs)]:
             _stamp(value)
     for value in [*op.inputs, *op.initializers()]:
         _stamp(value)
@@ -63,7 +73,9 @@ def _stamp(value: Any) -> None:
         value.shape = ir.Shape([d if isinstance(d, int) else str(d) for d in value.dims])
 
 
-def check(name: str, *args: Any, rtol: float = 1e-4, atol: float = 1e-5, free: tuple[bool, ...] = (False, True), **kwargs: Any) -> None:
+def check(
+    name: str, *args: Any, rtol: float = 1e-4, atol: float = 1e-5, free: tuple[bool, ...] = (False, True), **kwargs: Any
+) -> None:
     """Lowers ``aten::name`` for torch arguments, runs it in ONNX Runtime and compares with what PyTorch returns.
 
     Args:
@@ -78,7 +90,12 @@ def check(name: str, *args: Any, rtol: float = 1e-4, atol: float = 1e-5, free: t
 
 
 def check_program(
-    program: Callable[..., Any], *args: Any, rtol: float = 1e-4, atol: float = 1e-5, free: tuple[bool, ...] = (False, True), **kwargs: Any
+    program: Callable[..., Any],
+    *args: Any,
+    rtol: float = 1e-4,
+    atol: float = 1e-5,
+    free: tuple[bool, ...] = (False, True),
+    **kwargs: Any,
 ) -> None:
     """The same for several calls: ``program(call, *args, **kwargs)`` says ``call("add", x, y)``."""
 
@@ -145,6 +162,10 @@ def _to_graph(op: Builder, feeds: dict[str, np.ndarray], x: Any, free: bool) -> 
         feeds[name] = array
         dims = [Dim.symbol(f"{name}_{axis}") if free and size > 1 else size for axis, size in enumerate(array.shape)]
         return op.input(name, ir.DataType.from_numpy(array.dtype), dims)
+    if isinstance(x, Weight):
+        return op.weight(ir.Tensor(_to_numpy(x.tensor)), "weight")
+    if isinstance(x, torch.dtype) and str(x)[6:] in _QUANTIZED_CODES:
+        return _QUANTIZED_CODES[str(x)[6:]]
     if isinstance(x, torch.dtype):
         return CODES[ir.DataType[{"float32": "FLOAT", "float64": "DOUBLE"}.get(str(x)[6:], str(x)[6:].upper())]]
     if isinstance(x, (list, tuple)):
@@ -155,6 +176,8 @@ def _to_graph(op: Builder, feeds: dict[str, np.ndarray], x: Any, free: bool) -> 
 def _clone(x: Any) -> Any:
     import torch
 
+    if isinstance(x, Weight):
+        return x.tensor
     if isinstance(x, torch.Tensor):
         return x.clone(memory_format=torch.preserve_format)
     if isinstance(x, (list, tuple)):

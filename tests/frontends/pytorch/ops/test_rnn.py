@@ -11,33 +11,13 @@ import pytest
 
 from nxconvert.graph.builder import Builder, Value
 from tests.frontends.pytorch.ops import harness
+from tests.frontends.pytorch.ops.harness import Weight
 
 torch = pytest.importorskip("torch")
 
 VARIANTS = [(False, True, True), (True, True, True), (True, False, True), (True, True, False)]
 PADS = [(True, -1, (2,)), (False, 4, (2, 3)), (True, 6, ()), (False, 9, (2,))]
 LAYERS = {"lstm": "LSTM", "gru": "GRU", "rnn_tanh": "RNN", "rnn_relu": "RNN"}
-
-
-class Weight:
-    """A tensor that stands in the file instead of being fed."""
-
-    def __init__(self, tensor: Any) -> None:
-        self.tensor = tensor
-
-
-@pytest.fixture(autouse=True)
-def weights_in_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Lets the harness take ``Weight`` for a parameter of the model."""
-    to_graph, clone = harness._to_graph, harness._clone
-
-    def with_weights(op: Builder, feeds: dict[str, np.ndarray], x: Any, free: bool) -> Any:
-        if not isinstance(x, Weight):
-            return to_graph(op, feeds, x, free)
-        return op.weight(ir.Tensor(x.tensor.numpy()), "layer.weight")
-
-    monkeypatch.setattr(harness, "_to_graph", with_weights)
-    monkeypatch.setattr(harness, "_clone", lambda x: x.tensor if isinstance(x, Weight) else clone(x))
 
 
 def layer(name: str, features: int, hidden: int, in_file: bool, **options: Any) -> tuple[list[Any], Any]:
