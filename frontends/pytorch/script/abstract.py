@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import onnx_ir as ir
+from nxconvert.frontends.pytorch.compound import Compound
 from nxconvert.frontends.pytorch.dtypes import DataType
 from nxconvert.frontends.pytorch.ops.common import as_tensor
 from nxconvert.frontends.pytorch.script.values import (
@@ -216,7 +217,7 @@ def widen(ip: Interpreter, spec: Spec) -> Spec:
         value = ip.content(value) if value.source is None else value.content
     if isinstance(value, Number):
         return TensorSpec(value.dtype, ())
-    if isinstance(value, Value):
+    if isinstance(value, (Value, Compound)):
         return TensorSpec(value.etype, value.dims)
     if value is None:
         return NothingSpec()
@@ -325,7 +326,7 @@ def flatten(ip: Interpreter, spec: Spec, value: Any) -> Iterator[Value]:
     elif isinstance(value, Uninitialized):
         yield from _dummies(ip, spec)
     elif isinstance(spec, TensorSpec):
-        yield ip.tensor(value)
+        yield ip.plain(value)
     elif isinstance(spec, NumberSpec):
         yield as_tensor(ip.op, value, spec.dtype)
     elif isinstance(spec, SequenceSpec):
@@ -384,7 +385,7 @@ def _as_sequence(ip: Interpreter, spec: SequenceSpec, value: Any) -> Value:
         return ip.op.SplitToSequence(value.value, None, axis=0, keepdims=0)
     if isinstance(value, Value):
         return value
-    items = [ip.tensor(item) if isinstance(item, Box) else as_tensor(ip.op, item, spec.dtype) for item in value]
+    items = [ip.plain(item) if isinstance(item, Box) else as_tensor(ip.op, item, spec.dtype) for item in value]
     return ip.op.SequenceConstruct(*items) if items else ip.op.SequenceEmpty(dtype=spec.dtype)
 
 

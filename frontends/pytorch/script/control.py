@@ -556,7 +556,7 @@ class _Trial:
             go_on = self._condition if self._go_on is True else as_tensor(self._ip.op, self._go_on, DataType.BOOL)
             assert go_on is not None
             values = [v for key, spec in carried for v in abstract.flatten(self._ip, spec, _final(self.outcome, key))]
-            stacked = [self._ip.tensor(self.outcome.changed[key].items[0]) for key in collected]
+            stacked = [self._ip.plain(self.outcome.changed[key].items[0]) for key in collected]
         return [go_on, *values], stacked
 
 

@@ -10,7 +10,9 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING, Any
 
+from nxconvert.frontends.pytorch.compound import Compound
 from nxconvert.frontends.pytorch.dtypes import CODES, DataType
+from nxconvert.frontends.pytorch.packed_params import PackedConv, PackedLinear
 from nxconvert.frontends.pytorch.script import control, lists, mappings, numbers, questions, registry, strings
 from nxconvert.frontends.pytorch.script.values import (
     Box,
@@ -331,7 +333,7 @@ def wrap(result: Any) -> Any:
         return tuple(wrap(item) for item in result)
     if result is None or isinstance(result, (int, float, str, Dim, Scalar)):
         return result
-    return Box(result)
+    return Box(result) if isinstance(result, Compound) else result
 
 
 # ---- small services of the interpreter -------------------------------------------------------------------------------
@@ -383,17 +385,13 @@ def torch_constant(name: str) -> Any:
         raise LoweringError(f"torch.{name} is not known") from None
 
 
-def call_custom_method(
-    ip: Interpreter, receiver: ObjectCell, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> Any:
-    """A method of a class that is built into PyTorch: packed parameters of quantized layers."""
-    qualname = receiver.qualname.removeprefix("__torch__.torch.classes.").replace(".", "::")
-    operator = f"{qualname}.{name}"
-    ip.op.source = operator
-    lowerings = aten.lowerings(qualname + "::" + name)
-    if not lowerings:
-        raise UnsupportedError([Unsupported(operator, "a class that is built into PyTorch", ip.where)])
-    return wrap(lowerings[0].function(ip.op, receiver, *unwrap_all(ip, args)))
+def call_packed_method(ip: Interpreter, receiver: Any, name: str) -> Any:
+    """A method of the packed parameters of a quantized layer: all of them give a part of what was packed."""
+    if name == "unpack" and isinstance(receiver, (PackedLinear, PackedConv)):
+        return wrap((receiver.weight, receiver.bias))
+    if isinstance(receiver, PackedConv) and hasattr(receiver, name):
+        return wrap(getattr(receiver, name))
+    raise UnsupportedError([Unsupported(f"{type(receiver).__name__}.{name}", "a method of a built-in class", ip.where)])
 
 
 _PYTHON_TYPES = {"int": int, "float": float, "bool": bool, "str": str}

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from contextlib import contextmanager
 from typing import Any
 
+from nxconvert.frontends.pytorch.compound import Compound
 from nxconvert.frontends.pytorch.ops.common import as_tensor
 from nxconvert.frontends.pytorch.script import control, dispatch, numbers
 from nxconvert.frontends.pytorch.script.objects import Loader
@@ -180,15 +181,20 @@ class Interpreter:
         box.content, box.seen = result, (contents, self.op)
         return result
 
-    def tensor(self, value: Any) -> Value:
-        """A tensor variable, or a number, as a graph value."""
+    def plain(self, value: Any) -> Value:
+        """A tensor variable, or a number, as one ordinary graph value."""
+        tensor = self.tensor(value)
+        return tensor.plain(self.op) if isinstance(tensor, Compound) else tensor
+
+    def tensor(self, value: Any) -> Any:
+        """A tensor variable, or a number, as a graph value, or as the several that a compound tensor is made of."""
         if isinstance(value, Box):
             value = self.content(value)
         if isinstance(value, Number):
             return as_tensor(self.op, value.number, value.dtype)
         if isinstance(value, Maybe):
             raise LoweringError("a tensor that may be None is used where none may be")
-        return value if isinstance(value, Value) or not is_number(value) else as_tensor(self.op, value)
+        return as_tensor(self.op, value) if is_number(value) else value
 
     def write(self, box: Box, value: Any) -> None:
         """Changes the content of ``box``, and so that of everything it looks at."""
@@ -224,7 +230,7 @@ class Interpreter:
         info = self.loader.class_of(receiver)
         function = info.methods.get(name) if isinstance(info, ClassInfo) else None
         if function is None:
-            return dispatch.call_custom_method(self, receiver, name, args, kwargs)
+            raise ReadError(f"{self.archive.path} is damaged: {receiver.qualname} has no method '{name}'.")
         scope = self.op.scope
         self.op.scope = receiver.path or scope
         try:
@@ -417,7 +423,7 @@ class Interpreter:
             receiver = self.evaluate(node.func.value, frame)
             if isinstance(receiver, ObjectCell):
                 return self.call_method(receiver, node.func.attr, args, kwargs)
-            raise LoweringError(f"the method {node.func.attr} of a {type(receiver).__name__}")
+            return dispatch.call_packed_method(self, receiver, node.func.attr)
         return self.apply(self.evaluate(node.func, frame), args, kwargs)
 
     def operator(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], node: ast.AST, frame: Frame) -> Any:

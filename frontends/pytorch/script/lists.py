@@ -89,7 +89,7 @@ def as_sequence(ip: Interpreter, cell: ListCell) -> Value:
     if isinstance(content, Value):
         return content
     dtype = {"int": DataType.INT64, "float": DataType.DOUBLE, "bool": DataType.BOOL}.get(cell.elem or "")
-    items = [ip.tensor(item) if isinstance(item, Box) else as_tensor(ip.op, item, dtype) for item in content]
+    items = [ip.plain(item) if isinstance(item, Box) else as_tensor(ip.op, item, dtype) for item in content]
     if any(not isinstance(item, Value) for item in items):
         raise LoweringError("a list that is indexed by a number that depends on data holds something else than tensors")
     return ip.op.SequenceConstruct(*items) if items else ip.op.SequenceEmpty(dtype=dtype or DataType.FLOAT)
@@ -98,7 +98,7 @@ def as_sequence(ip: Interpreter, cell: ListCell) -> Value:
 def _content(ip: Interpreter, value: Any) -> Value:
     """An item as an element of a sequence."""
     if isinstance(value, Box):
-        return ip.tensor(value)
+        return ip.plain(value)
     dtype = DataType.DOUBLE if isinstance(value, float) else None
     return as_tensor(ip.op, value, dtype)
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from nxconvert.frontends.pytorch.ops.quantized import load_packed, load_quantized
+from nxconvert.frontends.pytorch.packed_params import CLASSES
+from nxconvert.frontends.pytorch.packed_params import CLASSES
 from nxconvert.frontends.pytorch.script.values import Box, Cell, DictCell, EnumMember, ListCell, Named, ObjectCell
 
 from nxconvert.errors import ReadError
@@ -26,6 +29,7 @@ class Loader:
         self._code = code
         self._interpreter = interpreter
         self._objects: dict[int, tuple[ScriptObject, ObjectCell]] = {}
+        self._packed: dict[int, tuple[ScriptObject, Any]] = {}
         self._boxes: dict[Any, Box] = {}
         self._constants: dict[str, Any] = {}
 
@@ -113,10 +117,19 @@ class Loader:
         return raw
 
     def _named_or_object(self, raw: ScriptObject, path: str) -> Any:
+        if raw.qualname.startswith(CLASSES):
+            packed = self._packed.get(id(raw))
+            if packed is None:
+                packed = self._packed[id(raw)] = (raw, load_packed(self._interpreter.op, raw, path))
+            return packed[1]
         info = self._code.find(raw.qualname)
         if isinstance(info, NamedTupleInfo):
             items = [self.load(raw.attributes[name], f"{path}.{name}") for name in info.fields]
             return Named.make(raw.qualname, tuple(info.fields), items)
+        if raw.qualname.startswith(CLASSES):
+            from nxconvert.frontends.pytorch.ops.quantized import load_packed
+
+            return load_packed(self._interpreter.op, raw, path)
         return self._object(raw, path)
 
     def _object(self, raw: ScriptObject, path: str) -> ObjectCell:
@@ -127,9 +140,7 @@ class Loader:
             # The raw object is kept alive, so that its id stays its own.
             known = self._objects[id(raw)] = (raw, cell)
             info = self.class_of(cell)
-            if info is None and raw.state is not None:
-                cell.attributes["__state__"] = _Pending(raw.state)
-            elif raw.state is not None and isinstance(info, ClassInfo) and "__setstate__" in info.methods:
+            if raw.state is not None and isinstance(info, ClassInfo) and "__setstate__" in info.methods:
                 self._interpreter.call(info.methods["__setstate__"], (cell, self.load(raw.state, path)), {})
         return known[1]
 
@@ -137,8 +148,6 @@ class Loader:
         box = self._boxes.get(raw.key)
         if box is None:
             if raw.quantizer is not None:
-                from nxconvert.frontends.pytorch.ops.quantized import load_quantized
-
                 content = load_quantized(self._interpreter.op, raw, path)
             else:
                 content = self._interpreter.op.weight(raw.to_ir(path), path, raw.key)

@@ -296,7 +296,7 @@ def output_values(ip: Interpreter, result: Any, name: str = "output") -> Iterato
             "there."
         )
     if isinstance(result, Box):
-        yield name, ip.tensor(result)
+        yield name, ip.plain(result)
     elif is_number(result):
         yield name, as_tensor(ip.op, result)
     elif isinstance(result, Named):
