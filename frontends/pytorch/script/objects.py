@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 from nxconvert.frontends.pytorch.ops.quantized import load_packed, load_quantized
 from nxconvert.frontends.pytorch.packed_params import CLASSES
-from nxconvert.frontends.pytorch.packed_params import CLASSES
 from nxconvert.frontends.pytorch.script.values import Box, Cell, DictCell, EnumMember, ListCell, Named, ObjectCell
 
 from nxconvert.errors import ReadError
@@ -28,6 +27,7 @@ class Loader:
         self._archive = archive
         self._code = code
         self._interpreter = interpreter
+        self._op = interpreter.op  # that of the whole model, whichever block first asks for something
         self._objects: dict[int, tuple[ScriptObject, ObjectCell]] = {}
         self._packed: dict[int, tuple[ScriptObject, Any]] = {}
         self._boxes: dict[Any, Box] = {}
@@ -120,37 +120,34 @@ class Loader:
         if raw.qualname.startswith(CLASSES):
             packed = self._packed.get(id(raw))
             if packed is None:
-                packed = self._packed[id(raw)] = (raw, load_packed(self._interpreter.op, raw, path))
+                packed = self._packed[id(raw)] = (raw, load_packed(self._op, raw, path))
             return packed[1]
         info = self._code.find(raw.qualname)
         if isinstance(info, NamedTupleInfo):
             items = [self.load(raw.attributes[name], f"{path}.{name}") for name in info.fields]
             return Named.make(raw.qualname, tuple(info.fields), items)
-        if raw.qualname.startswith(CLASSES):
-            from nxconvert.frontends.pytorch.ops.quantized import load_packed
-
-            return load_packed(self._interpreter.op, raw, path)
         return self._object(raw, path)
 
     def _object(self, raw: ScriptObject, path: str) -> ObjectCell:
         known = self._objects.get(id(raw))
         if known is None:
             cell = ObjectCell(raw.qualname, {name: _Pending(value) for name, value in raw.attributes.items()}, path)
-            cell.born = _BEFORE_EVERYTHING
             # The raw object is kept alive, so that its id stays its own.
             known = self._objects[id(raw)] = (raw, cell)
             info = self.class_of(cell)
             if raw.state is not None and isinstance(info, ClassInfo) and "__setstate__" in info.methods:
-                self._interpreter.call(info.methods["__setstate__"], (cell, self.load(raw.state, path)), {})
+                with self._interpreter.building(self._op):
+                    self._interpreter.call(info.methods["__setstate__"], (cell, self.load(raw.state, path)), {})
+            cell.born = _BEFORE_EVERYTHING  # only now: what it is made of is no change to it
         return known[1]
 
     def _tensor(self, raw: TensorData, path: str) -> Box:
         box = self._boxes.get(raw.key)
         if box is None:
             if raw.quantizer is not None:
-                content = load_quantized(self._interpreter.op, raw, path)
+                content = load_quantized(self._op, raw, path)
             else:
-                content = self._interpreter.op.weight(raw.to_ir(path), path, raw.key)
+                content = self._op.weight(raw.to_ir(path), path, raw.key)
             box = self._boxes[raw.key] = Box(content)
         return box
 
