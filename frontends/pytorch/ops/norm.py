@@ -6,10 +6,10 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-
 from nxconvert.frontends.pytorch.dtypes import DataType
 from nxconvert.frontends.pytorch.ops.common import as_tensor, axis_of, known
 from nxconvert.frontends.pytorch.table import Builder, Int, Ints, Number, Value, aten
+
 from nxconvert.graph.builder import GraphTypeError
 from nxconvert.graph.dims import Dim, floordiv, product
 
@@ -48,7 +48,7 @@ def _filled(op: Builder, given: Value | None, size: Int, fill: float, dtype: Dat
     return op.expand(op.const([fill], dtype), [size]) if given is None else given
 
 
-# ---- batch and instance --------------------------------------------------------------------------------------------
+# ---- batch and instance ---------------------------------------------------------------------------------------------
 
 
 def _with_running_statistics(
@@ -71,7 +71,7 @@ def _with_own_statistics(
     inverse = inverse_deviation(op, variance, eps)
     y = scale_and_shift(op, op.Mul(centred, inverse), _per_channel(op, x, weight), _per_channel(op, x, bias))
     per_channel = [op.Squeeze(s, axes) for s in (mean, variance, inverse)]
-    return y, *per_channel  # type: ignore[return-value]
+    return y, *per_channel
 
 
 def _batch_norm(
@@ -187,7 +187,7 @@ def _instance_norm(op: Builder, x: Value, weight: Value | None, bias: Value | No
     return op.InstanceNormalization(x, op.cast(scale, x.etype), op.cast(shift, x.etype), epsilon=known(eps, "eps"))
 
 
-# ---- groups --------------------------------------------------------------------------------------------------------
+# ---- groups ---------------------------------------------------------------------------------------------------------
 
 
 @aten("group_norm")
@@ -223,10 +223,10 @@ def native_group_norm(
     """With mean and inverse deviation of each group."""
     mean, _, variance = statistics(op, _grouped(op, input, group), [2])
     saved = [op.Squeeze(s, [2]) for s in (mean, inverse_deviation(op, variance, eps))]
-    return group_norm(op, input, group, weight, bias, eps), *saved  # type: ignore[return-value]
+    return group_norm(op, input, group, weight, bias, eps), *saved
 
 
-# ---- layers --------------------------------------------------------------------------------------------------------
+# ---- layers ---------------------------------------------------------------------------------------------------------
 
 
 def _last_axes(x: Value, shape: Ints) -> list[int]:
@@ -303,7 +303,7 @@ def fused_rms_norm(
     return _rms_norm(op, input, normalized_shape, weight, eps)
 
 
-# ---- norms of weights ----------------------------------------------------------------------------------------------
+# ---- norms of weights -----------------------------------------------------------------------------------------------
 
 
 def p_norm(op: Builder, x: Value, p: Number, axes: Sequence[int], keepdims: int = 1) -> Value:

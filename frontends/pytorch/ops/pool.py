@@ -9,6 +9,7 @@ from nxconvert.frontends.pytorch.dtypes import DataType, is_float
 from nxconvert.frontends.pytorch.ops.common import known, repeat_to
 from nxconvert.frontends.pytorch.ops.spatial import batched, want_space
 from nxconvert.frontends.pytorch.table import Builder, Int, Ints, LoweringError, Value, aten
+
 from nxconvert.graph.dims import floordiv, maximum, minimum, product
 
 _POOLED_INTEGERS = (DataType.INT8, DataType.UINT8)
