@@ -15,7 +15,7 @@ from nxconvert.detection import source_frontend, target_backend
 from nxconvert.errors import InputError, RunError, UsageError
 from nxconvert.execution import own_runtime
 from nxconvert.inputs import InputsLike, InputSpec, as_array
-from nxconvert.plugins import STATE_OUT, ReadOptions, Runner
+from nxconvert.plugins import ReadOptions, Runner
 from nxconvert.report import CheckReport, CheckRun, OutputDiff
 
 if TYPE_CHECKING:
@@ -117,10 +117,7 @@ class _Comparison:
         self._atol = atol
         self._model = model
         self._outputs = [value.name or "" for value in model.graph.outputs]
-        defaults = {value.name or "" for value in model.graph.inputs if value.name in model.graph.initializers}
-        #: Inputs that may be left out: the state of the model, which is an output too, and others that have a default.
-        self._state = frozenset(name for name in defaults if f"{name}{STATE_OUT}" in self._outputs)
-        self._optional = defaults - self._state
+        self._optional = {value.name for value in model.graph.inputs if value.name in model.graph.initializers}
         # What was pinned in the conversion is no input of the target, and still an argument of the source.
         self._constants: Mapping[str, Any] = json.loads(model.metadata_props.get(OPTIONS_KEY, "{}")).get(
             "constants", {}
@@ -142,8 +139,8 @@ class _Comparison:
         return runs
 
     def _run(self, sampler: Sampler, sizes: Mapping[str, int], seed: int) -> CheckRun:
-        # State that has a default is left to it in every other run: that is the first call.
-        left_out = self._optional | self._state if seed % 2 == 0 else self._optional
+        # Inputs that have a default are left to it in every other run. Of a model's state that is the first call.
+        left_out = self._optional if seed % 2 == 0 else ()
         inputs = {name: array for name, array in sampler.values(sizes, seed).items() if name not in left_out}
         try:
             expected = self.source({**inputs, **self._constants}, self._outputs)

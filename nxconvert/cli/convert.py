@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -41,8 +42,11 @@ def command(
         from nxconvert.checking import require_runtimes
 
         require_runtimes(source, target, options["source_format"], options["target_format"])
+    # What one conversion leaves for the collector goes with the process: looking for it takes a tenth of the time.
+    gc.disable()
     with ProgressBar(quiet=quiet or as_json) as progress:
         report = convert(source, target, progress=progress, **options)
+    gc.enable()
     if not quiet:
         for warning in report.warnings:
             warn(warning)

@@ -111,7 +111,7 @@ def main(args: Sequence[str] | None = None) -> int:
 
 
 def _pipe_closed() -> int:
-    """Whoever read our output has gone: nothing to say, and nobody to say it to when the interpreter flushes at last."""
+    """Whoever read our output has gone: the flush at the end may not complain about it either."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.__stdout__.fileno())
     return PIPE_CLOSED
 
