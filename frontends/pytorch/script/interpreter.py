@@ -418,6 +418,8 @@ class Interpreter:
             root, _, name = path.partition(".")
             if root in ("torch", "ops"):
                 return self.operator(name if root == "torch" else name.replace(".", "::"), args, kwargs, node, frame)
+            if name.endswith(".__new__"):  # the code calls __init__ next
+                return ObjectCell(path.removesuffix(".__new__"), {})
             return self.apply(self._global(path, node.func, frame), args, kwargs)
         if isinstance(node.func, ast.Attribute):
             receiver = self.evaluate(node.func.value, frame)

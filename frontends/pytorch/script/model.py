@@ -165,7 +165,7 @@ class Program:
         outputs.update({f"{name}_out": value for name, value in call.mutated.items()})
         for key, spec in specs.items():
             for suffix, value in _state_outputs(call.ip, spec, call.state.get(key)):
-                outputs[f"{key.name}_out{suffix}"] = value
+                outputs[f"{key.name}{suffix}_out"] = value
         if not outputs:
             raise ReadError(f"{self.archive.path}: its forward returns nothing that a graph can hold.")
         for message in self.warnings:

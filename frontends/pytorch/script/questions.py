@@ -14,6 +14,7 @@ from nxconvert.frontends.pytorch.script.strings import to_text
 from nxconvert.frontends.pytorch.script.values import (
     Box,
     DictCell,
+    EnumMember,
     ListCell,
     Maybe,
     Number,
@@ -45,6 +46,21 @@ def _is_not(ip: Interpreter, a: Any, b: Any) -> Any:
     if isinstance(a, Maybe) and b is None:
         return Scalar(a.present)
     return numbers.logical_not(ip.op, _is(ip, a, b))
+
+
+@register(ANYTHING, "eq")
+def _equal(ip: Interpreter, a: Any, b: Any, *rest: Any) -> Any:
+    """Of enum members, tuples, and things of different kinds; what is made of numbers or tensors is compared elsewhere."""
+    if isinstance(a, EnumMember) or isinstance(b, EnumMember):
+        return a == b
+    return NotImplemented
+
+
+ANYTHING["ne"] = lambda ip, a, b, *rest: _negated(ip, _equal(ip, a, b))
+
+
+def _negated(ip: Interpreter, answer: Any) -> Any:
+    return answer if answer is NotImplemented else numbers.logical_not(ip.op, answer)
 
 
 @register(ANYTHING, "len")
