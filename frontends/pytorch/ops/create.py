@@ -137,17 +137,19 @@ def _arange(op: Builder, start: Number, end: Number, step: Number, dtype: DType 
     bounds = [start, end, step]
     whole = all(isinstance(x, (int, Dim)) for x in bounds)
     target = _dtype_or(dtype, DataType.INT64 if whole else DEFAULT_FLOAT)
-    if not is_float(target):
+    if target == DataType.INT64:
         bounds = [int(x) if isinstance(x, float) else x for x in bounds]
     first, last, stride = bounds
     if isinstance(stride, int) and all(isinstance(x, (int, Dim)) for x in bounds):
         return op.cast(int_range(op, first, last, stride), target)  # type: ignore[arg-type]
     if all(isinstance(x, (int, float)) for x in bounds):
         count = max(0, math.ceil((last - first) / stride))  # type: ignore[operator]
+        # The count is that of the numbers as they are, the elements of another integer dtype are whole.
+        base, pace = (first, stride) if is_float(target) else (int(first), int(stride))  # type: ignore[arg-type]
         if count <= FOLD_LIMIT:
-            return op.const((first + np.arange(count, dtype=np.float64) * stride).astype(target.numpy()), target)
+            return op.const((base + np.arange(count, dtype=np.float64) * pace).astype(target.numpy()), target)
         counted = op.Cast(int_range(op, count), to=DataType.DOUBLE)
-        return op.cast(op.Add(op.Mul(counted, float(stride)), float(first)), target)  # type: ignore[arg-type]
+        return op.cast(op.Add(op.Mul(counted, float(pace)), float(base)), target)  # type: ignore[arg-type]
     working = DataType.INT64 if whole else DataType.DOUBLE
     return op.cast(op.Range(*(as_tensor(op, x, working) for x in bounds)), target)
 

@@ -164,6 +164,8 @@ def index_select(op: Builder, self: Value, dim: Int, index: Value) -> Value:
 @aten("gather")
 def gather(op: Builder, self: Value, dim: Int, index: Value, *, sparse_grad: bool = False) -> Value:
     index = as_index(op, index)
+    if product(index.dims) == 0:
+        return filled(op, index.dims, 0, self.etype)
     if not self.rank or not index.rank:
         picked = op.Gather(op.Reshape(self, [-1]), op.Reshape(index, [-1]), axis=0)
         return op.reshape(picked, index.dims)

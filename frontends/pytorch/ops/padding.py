@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from nxconvert.frontends.pytorch.ops.common import as_tensor, convert_number
+from nxconvert.frontends.pytorch.ops.create import filled
 from nxconvert.frontends.pytorch.ops.shape import int_list
 from nxconvert.frontends.pytorch.ops.widening import emit
 from nxconvert.frontends.pytorch.table import Builder, Dim, Int, Ints, LoweringError, Number, Scalar, Value, aten
@@ -15,48 +16,67 @@ from nxconvert.graph.dims import compare
 MODES = {"reflect": "reflect", "replicate": "edge", "circular": "wrap", "constant": "constant"}
 
 
+Pairs = dict[int, tuple[Int, Int]]
+
+
 def padded(op: Builder, x: Value, pad: Int | Sequence[Int], mode: str, value: Number | None = None) -> Value:
     """``x`` padded by the amounts before and after each axis, the last axis first; negative amounts crop.
 
     Raises:
-        LoweringError: for a mode that PyTorch does not have.
+        LoweringError: for a mode that PyTorch does not have, and for amounts that do not come in pairs.
     """
     if mode not in MODES:
         raise LoweringError(f"there is no padding mode '{mode}'")
     amounts = int_list(pad)
     if len(amounts) % 2 or len(amounts) > 2 * x.rank:
         raise LoweringError(f"{len(amounts)} amounts of padding are given for a tensor of rank {x.rank}")
-    pairs = {x.rank - 1 - i: (amounts[2 * i], amounts[2 * i + 1]) for i in range(len(amounts) // 2)}
-    if mode != "constant" or all(compare(amount, "<=", 0) for amount in amounts):
-        x, pairs = _cropped(op, x, pairs)
-    axes = sorted(axis for axis, pair in pairs.items() if pair != (0, 0))
-    if not axes:
+    pairs: Pairs = {x.rank - 1 - i: (amounts[2 * i], amounts[2 * i + 1]) for i in range(len(amounts) // 2)}
+    more, less = _signs(pairs)
+    if mode == "constant" and more:
+        return _grown(op, x, _without_zeros(pairs), mode, value)
+    if mode == "replicate":
+        # The edge is that of the tensor before it is cropped: nothing may be left of it.
+        return _cropped(op, _grown(op, x, more, mode), less)
+    return _grown(op, _cropped(op, x, less), more, mode)
+
+
+def _signs(pairs: Pairs) -> tuple[Pairs, Pairs]:
+    """The axes that are padded and those that are cropped, with amounts of 0 or more."""
+    more: Pairs = {}
+    less: Pairs = {}
+    for axis, (before, after) in pairs.items():
+        cut_before, cut_after = compare(before, "<", 0), compare(after, "<", 0)
+        more[axis] = (0 if cut_before else before, 0 if cut_after else after)
+        less[axis] = (-before if cut_before else 0, -after if cut_after else 0)
+    return _without_zeros(more), _without_zeros(less)
+
+
+def _without_zeros(pairs: Pairs) -> Pairs:
+    return {axis: pair for axis, pair in pairs.items() if pair != (0, 0)}
+
+
+def _grown(op: Builder, x: Value, pairs: Pairs, mode: str, value: Number | None = None) -> Value:
+    if not pairs:
         return x
+    axes = sorted(pairs)
+    if mode == "circular" and 0 in x.dims:
+        return filled(op, [d + sum(pairs.get(axis, (0, 0))) for axis, d in enumerate(x.dims)], 0, x.etype)
     around = [pairs[axis][0] for axis in axes] + [pairs[axis][1] for axis in axes]
     if isinstance(value, (Dim, Scalar)):
         filler = as_tensor(op, value, x.etype)
     else:
         filler = convert_number(value, x.etype) if value else None
     every = None if axes == list(range(x.rank)) else axes
-    return emit(  # type: ignore[no-any-return]
-        op, "Pad", x, around, filler, every, mode=None if mode == "constant" else MODES[mode]
-    )
+    name = None if mode == "constant" else MODES[mode]
+    return emit(op, "Pad", x, around, filler, every, mode=name)  # type: ignore[no-any-return]
 
 
-def _cropped(op: Builder, x: Value, pairs: dict[int, tuple[Int, Int]]) -> tuple[Value, dict[int, tuple[Int, Int]]]:
-    """Takes off what negative amounts say; returns the amounts that are left."""
-    axes = [axis for axis, pair in pairs.items() if any(compare(amount, "<", 0) for amount in pair)]
-    if not axes:
-        return x, pairs
-    cuts = [tuple(-amount if compare(amount, "<", 0) else 0 for amount in pairs[axis]) for axis in axes]
-    x = op.Slice(
-        x, [cut[0] for cut in cuts], [x.dims[axis] - cut[1] for axis, cut in zip(axes, cuts, strict=True)], axes
-    )
-    left = {
-        axis: (0 if compare(before, "<", 0) else before, 0 if compare(after, "<", 0) else after)
-        for axis, (before, after) in pairs.items()
-    }
-    return x, left
+def _cropped(op: Builder, x: Value, pairs: Pairs) -> Value:
+    if not pairs:
+        return x
+    axes = sorted(pairs)
+    ends = [x.dims[axis] - pairs[axis][1] for axis in axes]
+    return op.Slice(x, [pairs[axis][0] for axis in axes], ends, axes)  # type: ignore[no-any-return]
 
 
 @aten("constant_pad_nd")

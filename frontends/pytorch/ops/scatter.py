@@ -84,13 +84,21 @@ def _as_indexed(op: Builder, values: Value, picked: Sequence[Int], rest: Sequenc
     return transposed(op, whole, [*range(before, before + n), *range(before), *range(before + n, whole.rank)])
 
 
+# Scatters that combine what they write have no kernels for these: bools count in integers ("or" is a sum, "and" a product).
+_WIDER = {DataType.BOOL: DataType.INT32, DataType.FLOAT16: DataType.FLOAT, DataType.BFLOAT16: DataType.FLOAT}
+
+
+def _combine(op: Builder, op_type: str, x: Value, at: Value, updates: Value, reduction: str, **axis: int) -> Value:
+    """``ScatterND`` or ``ScatterElements`` with a reduction, which is "none" where what is written replaces."""
+    emit = getattr(op, op_type)
+    if reduction == "none":
+        return emit(x, at, updates, **axis)  # type: ignore[no-any-return]
+    wide = _WIDER.get(x.etype, x.etype)
+    return op.cast(emit(op.cast(x, wide), at, op.cast(updates, wide), reduction=reduction, **axis), x.etype)
+
+
 def _scatter_nd(op: Builder, x: Value, at: Value, updates: Value, accumulate: bool) -> Value:
-    if not accumulate:
-        return op.ScatterND(x, at, updates)
-    if x.etype != DataType.BOOL:
-        return op.ScatterND(x, at, updates, reduction="add")
-    counted = op.ScatterND(op.Cast(x, to=DataType.INT32), at, op.Cast(updates, to=DataType.INT32), reduction="add")
-    return op.Cast(counted, to=DataType.BOOL)
+    return _combine(op, "ScatterND", x, at, updates, "add" if accumulate else "none")
 
 
 @aten("_unsafe_masked_index_put_accumulate")
@@ -123,7 +131,10 @@ def _row(op: Builder, index: Value, rank: int, axis: int) -> Value:
 
 @aten("index_add")
 def index_add(op: Builder, self: Value, dim: Int, index: Value, source: Value, *, alpha: Number = 1) -> Value:
-    scaled = source if alpha == 1 else op.Mul(source, as_tensor(op, alpha, source.etype))
+    scaled = source
+    if alpha != 1:
+        factor = as_tensor(op, alpha, source.etype)
+        scaled = op.And(source, factor) if source.etype == DataType.BOOL else op.Mul(source, factor)
     return _index_write(op, self, dim, index, scaled, accumulate=True)
 
 
@@ -173,12 +184,7 @@ _REDUCTIONS = {
 
 
 def _scatter_elements(op: Builder, x: Value, axis: int, index: Value, updates: Value, reduction: str) -> Value:
-    """``ScatterElements``; sums and products of bools are "or" and "and", computed in integers."""
-    if x.etype != DataType.BOOL or reduction == "none":
-        return op.ScatterElements(x, index, updates, axis=axis, reduction=None if reduction == "none" else reduction)
-    numbers = [op.Cast(value, to=DataType.INT32) for value in (x, updates)]
-    counted = op.ScatterElements(numbers[0], index, numbers[1], axis=axis, reduction=reduction)
-    return op.Cast(counted, to=DataType.BOOL)
+    return _combine(op, "ScatterElements", x, index, updates, reduction, axis=axis)
 
 
 def _window(op: Builder, src: Value, index: Value) -> Value:

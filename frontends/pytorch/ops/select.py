@@ -152,7 +152,7 @@ def triu(op: Builder, self: Value, diagonal: Int = 0) -> Value:
 
 def reversed_along(op: Builder, x: Value, axes: Sequence[int]) -> Value:
     """``x`` with the elements along ``axes`` in reverse order."""
-    turned = [axis for axis in axes if x.dims[axis] != 1]
+    turned = [axis for axis in axes if x.dims[axis] not in (0, 1)]
     if not turned:
         return x
     count = len(turned)

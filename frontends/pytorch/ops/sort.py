@@ -117,7 +117,7 @@ def _places(op: Builder, sequence: Value, values: Value, right: bool, out_int32:
 
 @aten("histc")
 def histc(op: Builder, self: Value, bins: Int = 100, min: Number = 0, max: Number = 0) -> Value:
-    return _histogram(op, self, _even_edges(op, self, bins, min, max), None)
+    return _histogram(op, self, _even_edges(op, self, bins, min, max, 1.0), None)
 
 
 @aten("histogram.bins_tensor")
@@ -137,19 +137,22 @@ def histogram_of_count(
     weight: Value | None = None,
     density: bool = False,
 ) -> tuple[Value, Value]:
-    edges = _even_edges(op, self, bins, *(range or (0, 0)))
+    edges = _even_edges(op, self, bins, *(range or (0, 0)), 0.5)
     return _with_density(op, _histogram(op, self, edges, weight), edges, density)
 
 
-def _even_edges(op: Builder, x: Value, bins: Int, low: Number, high: Number) -> Value:
-    """The edges of ``bins`` bins from ``low`` to ``high``; over the range of the data if these are equal."""
+def _even_edges(op: Builder, x: Value, bins: Int, low: Number, high: Number, margin: float) -> Value:
+    """The edges of ``bins`` bins from ``low`` to ``high``.
+
+    If these are equal, over the range of the data; if that is a single number, by ``margin`` around it.
+    """
     if isinstance(low, (Dim, Scalar)) or isinstance(high, (Dim, Scalar)):
         raise LoweringError("the range of a histogram depends on data")
     if low != high:
         return spaced(op, low, high, bins + 1, x.etype)
     least, most = (op.ReduceMin(x, keepdims=0), op.ReduceMax(x, keepdims=0)) if product(x.dims) != 0 else (low, high)
     least, most = as_tensor(op, least, x.etype), as_tensor(op, most, x.etype)
-    widening = op.cast(op.Equal(least, most), x.etype)
+    widening = op.Mul(op.cast(op.Equal(least, most), x.etype), margin)
     return spaced(op, op.Sub(least, widening), op.Add(most, widening), bins + 1, x.etype)
 
 

@@ -45,9 +45,12 @@ def lower_program(program: Callable[..., Any], args: tuple[Any, ...], kwargs: di
     def call(name: str, *args: Any, **kwargs: Any) -> Any:
         return aten.find(name, args, kwargs).function(op, *args, **kwargs)
 
-    flat = _flatten(program(call, *args, **kwargs))
-    values = [as_output(op, item) for item in flat]
-    outputs = [v for v in values if isinstance(v, Value)]
+    values = [as_output(op, item) for item in _flatten(program(call, *args, **kwargs))]
+    return to_model(op, [v for v in values if isinstance(v, Value)]), feeds, values
+
+
+def to_model(op: Builder, outputs: list[Value]) -> ir.Model:
+    """What was built, as a model whose values all carry their types and shapes."""
     graph = op.graph(outputs, "main")
     for value in op.initializers():
         graph.register_initializer(value)
@@ -57,7 +60,7 @@ def lower_program(program: Callable[..., Any], args: tuple[Any, ...], kwargs: di
             _stamp(value)
     for value in [*op.inputs, *op.initializers()]:
         _stamp(value)
-    return ir.Model(graph, ir_version=10), feeds, values
+    return ir.Model(graph, ir_version=10)
 
 
 def as_output(op: Builder, item: Any) -> Any:
@@ -120,6 +123,8 @@ def run(model: ir.Model, feeds: dict[str, np.ndarray]) -> list[np.ndarray]:
     import onnx
     import onnxruntime
 
+    if not model.graph.outputs:
+        return []
     proto = ir.to_proto(model)
     onnx.checker.check_model(proto, full_check=True)
     options = onnxruntime.SessionOptions()
