@@ -11,7 +11,7 @@ from nxconvert.cli.options import input_option, json_option, traceback_option
 
 if TYPE_CHECKING:
     from nxconvert.inputs import InputSpec
-    from nxconvert.report import CheckReport
+    from nxconvert.report import CheckReport, CheckRun
 
 
 @click.command(short_help="Compare what two model files compute.")
@@ -61,12 +61,18 @@ def show_check(report: CheckReport) -> None:
     ]
     print_table(("output", "largest difference", "relative", ""), rows, right=(1, 2))
     ran = [run for run in report.runs if not run.skipped]
-    sizes = dict.fromkeys(", ".join(f"{dim}={size}" for dim, size in run.sizes.items()) for run in ran)
+    sizes = list(dict.fromkeys(map(_sizes, ran)))
     tried = f" with {'; '.join(sizes)}" if any(sizes) else ""
     click.echo(f"{count(len(ran), 'run')} of {report.source_runtime} and {report.target_runtime}{tried}.")
-    skipped = {", ".join(f"{dim}={size}" for dim, size in run.sizes.items()): run for run in report.runs if run.skipped}
-    for size, run in skipped.items():
-        click.echo(f"Not run by the source{f' with {size}' if size else ''}: {run.skipped}")
+    skipped = {_sizes(run): run for run in report.runs if run.skipped}
+    if skipped:
+        size, run = next(iter(skipped.items()))
+        others = f" (nor {count(len(skipped) - 1, 'other choice')} of sizes)" if len(skipped) > 1 else ""
+        click.echo(f"Not run by the source{f' with {size}' if size else ''}{others}: {run.skipped}")
+
+
+def _sizes(run: CheckRun) -> str:
+    return ", ".join(f"{dim}={size}" for dim, size in run.sizes.items())
 
 
 def _number(value: float | None) -> str:

@@ -2,7 +2,7 @@
 
 Arguments and results are named as in the shared graph: an argument by its name, what is in a tuple, list or dict by
 ``name.0`` and ``name.key``, the result ``output``. The state of a module, the attributes that its `forward` assigns, is
-read from inputs of the attribute's name and reported as ``<attribute>_out``.
+read from inputs of the attribute's name and reported as ``<attribute>_out``; so is an argument that it writes into.
 """
 
 from __future__ import annotations
@@ -88,15 +88,19 @@ class ScriptRunner:
         if state:
             # A module in its steady state has been called before: what is no tensor of its state (flags, counters that
             # tell a first call) is as one call leaves it.
-            self._call(module, [given.argument(argument) for argument in self._arguments])
+            self._call(module, [_Given(inputs).argument(argument) for argument in self._arguments])
             for name, array in state.items():
                 _set_attribute(module, name, array)
         results = dict(_flatten("output", self._call(module, arguments)))
         kept = {name: array for name, array in results.items() if is_wanted(name, outputs)}
         for name in outputs or ():
-            attribute = name.removesuffix(STATE_OUT)
-            if name not in kept and attribute != name and _has_attribute(module, attribute):
-                kept.update(_flatten(name, _attribute(module, attribute)))
+            changed = name.removesuffix(STATE_OUT)
+            if name in kept or changed == name:
+                continue
+            if changed in given.tensors:
+                kept[name] = _array(given.tensors[changed])
+            elif _has_attribute(module, changed):
+                kept.update(_flatten(name, _attribute(module, changed)))
         return kept
 
     def _load(self) -> Any:
@@ -136,9 +140,12 @@ class ExportRunner:
         if missing or unknown:
             wrong = f"no input {unknown[0]!r}" if unknown else f"an input {missing[0]!r} that was not given"
             raise RunError(f"{self._path} has {wrong}; its inputs are {', '.join(self._leaves) or 'none'}.")
-        flat = [_leaf_value(inputs[name]) for name in self._leaves]
-        positional, keyword = pytree.tree_unflatten(flat, self._spec)
+        flat = {name: _leaf_value(inputs[name]) for name in self._leaves}
+        positional, keyword = pytree.tree_unflatten(list(flat.values()), self._spec)
         results = dict(_flatten("output", _run(self._path, self._fresh_module(), positional, keyword)))
+        for name, value in flat.items():
+            if isinstance(value, torch.Tensor) and f"{name}{STATE_OUT}" in (outputs or ()):
+                results[f"{name}{STATE_OUT}"] = _array(value)
         return {name: array for name, array in results.items() if is_wanted(name, outputs)}
 
     def _fresh_module(self) -> Any:
@@ -168,11 +175,16 @@ def _run(path: Path, module: Callable[..., Any], positional: Sequence[Any], keyw
 
 
 class _Given:
-    """The flat inputs of one call, taken one argument at a time."""
+    """The flat inputs of one call, taken one argument at a time.
+
+    Attributes:
+        tensors: those that the arguments taken so far are made of, by flat name.
+    """
 
     def __init__(self, inputs: Mapping[str, Any]) -> None:
         self._inputs = inputs
         self._taken: set[str] = set()
+        self.tensors: dict[str, torch.Tensor] = {}
 
     def rest(self) -> dict[str, Any]:
         """What no argument has taken."""
@@ -194,7 +206,10 @@ class _Given:
             return self._value(name, type_.getElementType()) if self._below(name) else None
         if name in self._inputs:
             self._taken.add(name)
-            return _typed(self._inputs[name], kind)
+            value = _typed(self._inputs[name], kind)
+            if isinstance(value, torch.Tensor):
+                self.tensors[name] = value
+            return value
         if kind == "TupleType":
             return tuple(self._value(f"{name}.{index}", item) for index, item in enumerate(type_.elements()))
         if kind == "ListType":

@@ -97,8 +97,17 @@ def test_state_is_reported_and_set(tmp_path: Path) -> None:
 
 def test_the_callers_arrays_are_left_alone(tmp_path: Path) -> None:
     x = np.ones(2, np.float32)
-    assert scripted(models.Doubler(), tmp_path)({"x": x})["output"].tolist() == [2, 2]
+    runner = scripted(models.Doubler(), tmp_path)
+    assert runner({"x": x})["output"].tolist() == [2, 2]
     assert x.tolist() == [1, 1]
+
+
+def test_an_argument_that_is_written_into_is_reported(tmp_path: Path) -> None:
+    results = scripted(models.Doubler(), tmp_path)({"x": ONES}, ["output", "x_out"])
+    assert results["x_out"].tolist() == [2, 2]
+    path = tmp_path / "model.pt2"
+    torch.export.save(torch.export.export(models.Doubler(), (torch.ones(2),)), path)
+    assert Torch().load(path)({"x": ONES}, ["x_out"])["x_out"].tolist() == [2, 2]
 
 
 @pytest.mark.parametrize(
