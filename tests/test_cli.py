@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import resource
 import select
 import signal
 import subprocess
@@ -49,9 +50,11 @@ class TestHelp:
 
     def test_help_is_quick(self) -> None:
         def seconds() -> float:
-            begin = time.perf_counter()
+            """Of the processor, which a busy machine does not stretch as it does those on the wall."""
+            before = resource.getrusage(resource.RUSAGE_CHILDREN)
             subprocess.run([*NXCONVERT, "--help"], check=True, stdout=subprocess.DEVNULL)
-            return time.perf_counter() - begin
+            after = resource.getrusage(resource.RUSAGE_CHILDREN)
+            return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
         assert min(seconds() for _ in range(5)) < 0.15
 
