@@ -95,12 +95,12 @@ def load_packed(op: Builder, raw: ScriptObject, path: str) -> Packed:
 
 
 @aten("quantized::linear_prepack", "quantized::linear_prepack_legacy")
-def linear_prepack(op: Builder, W: Quantized, B: Value | None = None) -> Any:  # noqa: N803  (the schema's names)
+def linear_prepack(op: Builder, W: Quantized, B: Value | None = None) -> Any:
     return PackedLinear(W, B)
 
 
 @aten("quantized::linear_prepack_fp16", "quantized::linear_prepack_fp16_legacy")
-def linear_prepack_fp16(op: Builder, W: Value, B: Value | None = None) -> Any:  # noqa: N803
+def linear_prepack_fp16(op: Builder, W: Value, B: Value | None = None) -> Any:
     """The weight is rounded to what float16 holds."""
     source = W.const_value
     if source is None:
@@ -110,7 +110,7 @@ def linear_prepack_fp16(op: Builder, W: Value, B: Value | None = None) -> Any:  
 
 
 @aten("quantized::linear_unpack", "quantized::linear_unpack_fp16")
-def linear_unpack(op: Builder, W_prepack: Any) -> tuple[Weight, Value | None]:  # noqa: N803
+def linear_unpack(op: Builder, W_prepack: Any) -> tuple[Weight, Value | None]:
     return W_prepack.weight, W_prepack.bias
 
 
@@ -219,7 +219,7 @@ def quantized_linear(
     X: Quantized,
     W_prepack: Any,
     Y_scale_i: float,
-    Y_zero_point_i: Int,  # noqa: N803
+    Y_zero_point_i: Int,
 ) -> Quantized:
     return requantized(op, linear(op, X, W_prepack), Y_scale_i, Y_zero_point_i, X)
 
@@ -230,7 +230,7 @@ def quantized_linear_relu(
     X: Quantized,
     W_prepack: Any,
     Y_scale_i: float,
-    Y_zero_point_i: Int,  # noqa: N803
+    Y_zero_point_i: Int,
 ) -> Quantized:
     return requantized(op, linear(op, X, W_prepack), Y_scale_i, Y_zero_point_i, X, relu=True)
 
@@ -242,7 +242,7 @@ def quantized_linear_leaky_relu(
     W_prepack: Any,
     Y_scale_i: float,
     Y_zero_point_i: Int,
-    negative_slope: float,  # noqa: N803
+    negative_slope: float,
 ) -> Quantized:
     y = op.LeakyRelu(linear(op, X, W_prepack), alpha=known(negative_slope, "the slope"))
     return requantized(op, y, Y_scale_i, Y_zero_point_i, X)
@@ -254,7 +254,7 @@ def quantized_linear_tanh(
     X: Quantized,
     W_prepack: Any,
     Y_scale_i: float,
-    Y_zero_point_i: Int,  # noqa: N803
+    Y_zero_point_i: Int,
 ) -> Quantized:
     return requantized(op, op.Tanh(linear(op, X, W_prepack)), Y_scale_i, Y_zero_point_i, X)
 
@@ -301,12 +301,12 @@ _register_sum("conv2d_add_relu", relu=True)
 # ---- dynamic layers --------------------------------------------------------------------------------------------------
 
 
-def integer_product(op: Builder, x: Quantized, weight: Quantized) -> Value:
-    """``x · weightᵀ`` by integers, [..., in] and [out, in], as floats."""
+def integer_product(op: Builder, x: Quantized, matrix: Value, weight: Quantized) -> Value:
+    """``x · weightᵀ`` by integers, as floats; ``matrix`` [in, out] holds the weight's integers transposed."""
     zero = weight.zero_point.array
     total = op.MatMulInteger(
         x.integers(op),
-        transposed(op, weight.integers(op)),
+        matrix,
         x.zero_point,
         None if zero is not None and not zero.any() else weight.zero_point,
     )
@@ -315,14 +315,16 @@ def integer_product(op: Builder, x: Quantized, weight: Quantized) -> Value:
 
 def _register_dynamic(name: str, relu: bool) -> None:
     @aten(f"quantized::{name}")
-    def dynamic_linear(op: Builder, X: Value, W_prepack: Any, reduce_range: bool = False) -> Value:  # noqa: N803
+    def dynamic_linear(op: Builder, X: Value, W_prepack: Any, reduce_range: bool = False) -> Value:
         """The input is quantized by its own range, and the result is a float."""
-        y = integer_product(op, quantize_dynamically(op, X, reduce_range), W_prepack.weight)
+        weight = W_prepack.weight
+        matrix = transposed(op, weight.integers(op))
+        y = integer_product(op, quantize_dynamically(op, X, reduce_range), matrix, weight)
         y = y if W_prepack.bias is None else op.Add(y, W_prepack.bias)
         return op.Relu(y) if relu else y
 
     @aten(f"quantized::{name}_fp16")
-    def half_linear(op: Builder, X: Value, W_prepack: Any) -> Value:  # noqa: N803
+    def half_linear(op: Builder, X: Value, W_prepack: Any) -> Value:
         """The weight has the precision of float16, the product is that of float32."""
         y = linear(op, X, W_prepack)
         return op.Relu(y) if relu else y
@@ -333,7 +335,7 @@ _register_dynamic("linear_relu_dynamic", relu=True)
 
 
 @aten("quantized::linear_dynamic_fp16_unpacked_weight")
-def linear_dynamic_fp16_unpacked_weight(op: Builder, X: Value, weight: Value, bias: Value | None) -> Value:  # noqa: N803
+def linear_dynamic_fp16_unpacked_weight(op: Builder, X: Value, weight: Value, bias: Value | None) -> Value:
     return linear(op, X, linear_prepack_fp16(op, weight, bias))
 
 

@@ -1,311 +1,53 @@
-"""Recurrent layers and cells: LSTM, GRU, RNN with tanh and relu, over padded and over packed sequences.
-
-A layer becomes ONNX's fused operator. PyTorch orders the gates of an LSTM ``i, f, g, o``, ONNX ``i, o, f, c``; those of
-a GRU are ``r, z, n`` and ``z, r, h``, and PyTorch applies the reset gate after the recurrent product
-(``linear_before_reset``). What the fused operators lack, LSTMs with projections and float64 in ONNX Runtime, becomes a
-``Scan`` over the cell's equations, which are those of https://docs.pytorch.org/docs/stable/nn.html#recurrent-layers.
-"""
+"""Recurrent layers and cells: LSTM, GRU, RNN with tanh and relu, over padded and over packed sequences."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any
 
-import numpy as np
 import onnx_ir as ir
-from nxconvert.frontends.pytorch.ops.common import known, static_ints
+from nxconvert.frontends.pytorch.ops.common import known
 from nxconvert.frontends.pytorch.ops.packing import pack, packing_of, padded
-from nxconvert.frontends.pytorch.table import Builder, Int, Value, Values, aten
-
-from nxconvert.formats.tensors import ComputedTensor
-from nxconvert.graph.builder import TensorType
-
-
-class _Cell(NamedTuple):
-    """One kind of cell.
-
-    Attributes:
-        op_type: ONNX's fused operator.
-        order: for each of ONNX's gates, the position of PyTorch's.
-        suffix: what the names of reordered weights end with.
-        activation: the function of a plain RNN.
-    """
-
-    op_type: str
-    order: tuple[int, ...]
-    suffix: str
-    activation: str = ""
-
-    def attributes(self, directions: int) -> dict[str, object]:
-        if self.op_type == "GRU":
-            return {"linear_before_reset": 1}
-        return {"activations": [self.activation] * directions} if self.activation else {}
+from nxconvert.frontends.pytorch.ops.recurrence import (
+    GRU,
+    LSTM,
+    RELU,
+    TANH,
+    Batch,
+    Cell,
+    CellParameters,
+    Network,
+    fused,
+    input_bias,
+    product_with,
+    split_parameters,
+    step,
+)  # fmt: skip
+from nxconvert.frontends.pytorch.packed_params import PackedCell
+from nxconvert.frontends.pytorch.table import Builder, Int, Number, Value, Values, aten
 
 
-_LSTM = _Cell("LSTM", (0, 3, 1, 2), "iofc")
-_GRU = _Cell("GRU", (1, 0, 2), "zrh")
-_TANH = _Cell("RNN", (0,), "stacked", "Tanh")
-_RELU = _Cell("RNN", (0,), "stacked", "Relu")
+def _network(
+    cell: Cell, params: Values, has_biases: bool, num_layers: Int, dropout: Number, train: bool, bidirectional: bool
+) -> Network:
+    layers = known(num_layers, "the number of layers")
+    cells = split_parameters(params, has_biases, layers * (2 if bidirectional else 1))
+    return Network(cell, cells, layers, known(dropout, "the dropout ratio"), train)
 
 
-class _Parameters(NamedTuple):
-    """The parameters of one layer in one direction, as PyTorch lists them."""
-
-    w_ih: Value
-    w_hh: Value
-    b_ih: Value | None
-    b_hh: Value | None
-    w_hr: Value | None
-
-    @property
-    def hidden_size(self) -> int:
-        """w_hh is [gates * hidden, hidden] without a projection, and w_hr is [projected, hidden]."""
-        weight = self.w_hh if self.w_hr is None else self.w_hr
-        return static_ints(weight.dims[1], "the hidden size")[0]
-
-    @property
-    def biases(self) -> list[Value]:
-        return [b for b in (self.b_ih, self.b_hh) if b is not None]
-
-
-def _split_parameters(params: Sequence[Value], has_biases: bool, cells: int) -> list[_Parameters]:
-    """PyTorch's flat list: for each layer and direction ``w_ih, w_hh[, b_ih, b_hh][, w_hr]``."""
-    size = len(params) // cells
-    result = []
-    for start in range(0, size * cells, size):
-        own = list(params[start : start + size])
-        b_ih, b_hh = own[2:4] if has_biases else (None, None)
-        result.append(_Parameters(own[0], own[1], b_ih, b_hh, own[-1] if size % 2 else None))
-    return result
-
-
-# ---- parameters in ONNX's layout -------------------------------------------------------------------------------------
-
-
-def _stacked(op: Builder, cell: _Cell, groups: Sequence[Sequence[Value]]) -> Value:
-    """Parameters as ONNX wants them: [directions, rows, ...], gates in ONNX's order.
-
-    Args:
-        op: the builder.
-        cell: the kind of cell.
-        groups: for each direction the parameters whose rows follow each other.
-    """
-    values = [value for group in groups for value in group]
-    if any(value.const_value is None for value in values):
-        return _stacked_nodes(op, cell, groups)
-    first = values[0]
-    sources = [[value.const_value for value in group] for group in groups]
-    rows = sum(static_ints([v.dims[0] for v in groups[0]], "a weight's size"))
-    shape = (len(groups), rows, *static_ints(first.dims[1:], "a weight's size"))
-
-    def compute() -> np.ndarray:
-        return np.stack([np.concatenate([_reordered(t.numpy(), cell.order) for t in group]) for group in sources])  # type: ignore[union-attr]
-
-    tensor = ComputedTensor(compute, first.etype, shape)
-    return op.weight(tensor, f"{first.name}.{cell.suffix}", ("rnn", cell.suffix, *(value.name for value in values)))
-
-
-def _reordered(array: np.ndarray, order: Sequence[int]) -> np.ndarray:
-    if len(order) == 1:
-        return array
-    return array.reshape(len(order), -1, *array.shape[1:])[list(order)].reshape(array.shape)
-
-
-def _stacked_nodes(op: Builder, cell: _Cell, groups: Sequence[Sequence[Value]]) -> Value:
-    """The same for parameters that are computed (weight norm, for instance)."""
-    directions = []
-    for group in groups:
-        rows = []
-        for value in group:
-            gates = op.Split(value, axis=0, num_outputs=len(cell.order)) if len(cell.order) > 1 else (value,)
-            rows += [gates[i] for i in cell.order]
-        directions.append(op.Unsqueeze(rows[0] if len(rows) == 1 else op.Concat(*rows, axis=0), [0]))
-    return directions[0] if len(directions) == 1 else op.Concat(*directions, axis=0)
-
-
-# ---- layers ----------------------------------------------------------------------------------------------------------
-
-
-class _Sequence(NamedTuple):
-    """What a layer runs over.
-
-    Attributes:
-        x: [time, batch, features].
-        lengths: int32[batch] where sequences end early, or None.
-    """
-
-    x: Value
-    lengths: Value | None
-
-
-def _is_zero(value: Value) -> bool:
-    return value.array is not None and not value.array.any()
-
-
-def _fused(
-    op: Builder, cell: _Cell, seq: _Sequence, cells: Sequence[_Parameters], states: Sequence[Value]
-) -> tuple[Value, list[Value]]:
-    """One layer as one node: output [time, directions, batch, hidden], final states [directions, batch, hidden]."""
-    directions = len(cells)
-    bias = _stacked(op, cell, [p.biases for p in cells]) if cells[0].b_ih is not None else None
-    y, *finals = getattr(op, cell.op_type)(
-        seq.x,
-        _stacked(op, cell, [[p.w_ih] for p in cells]),
-        _stacked(op, cell, [[p.w_hh] for p in cells]),
-        bias,
-        seq.lengths,
-        *(None if all(map(_is_zero, states)) else state for state in states),
-        hidden_size=cells[0].hidden_size,
-        direction="bidirectional" if directions == 2 else None,
-        **cell.attributes(directions),
-    )
-    return y, finals
-
-
-def _step(op: Builder, cell: _Cell, p: _Parameters, gates: Value, states: Sequence[Value]) -> list[Value]:
-    """The cell's equations: the new states.
-
-    Args:
-        op: the builder.
-        cell: the kind of cell.
-        p: its parameters.
-        gates: the input's part of the gates [batch, gates * hidden], with its bias.
-        states: the old states [batch, hidden].
-    """
-    h = states[0]
-    if cell.op_type == "GRU":
-        recurrent = op.Gemm(h, p.w_hh, p.b_hh, transB=1)
-        (r_x, z_x, n_x), (r_h, z_h, n_h) = (op.Split(part, axis=1, num_outputs=3) for part in (gates, recurrent))
-        r, z = op.Sigmoid(op.Add(r_x, r_h)), op.Sigmoid(op.Add(z_x, z_h))
-        n = op.Tanh(op.Add(n_x, op.Mul(r, n_h)))
-        return [op.Add(n, op.Mul(z, op.Sub(h, n)))]
-    total = op.Gemm(h, p.w_hh, gates, transB=1)
-    if cell.op_type == "RNN":
-        return [getattr(op, cell.activation)(total)]
-    i, f, g, o = op.Split(total, axis=1, num_outputs=4)
-    c = op.Add(op.Mul(op.Sigmoid(f), states[1]), op.Mul(op.Sigmoid(i), op.Tanh(g)))
-    h = op.Mul(op.Sigmoid(o), op.Tanh(c))
-    return [h if p.w_hr is None else op.Gemm(h, p.w_hr, transB=1), c]
-
-
-def _input_bias(op: Builder, cell: _Cell, p: _Parameters) -> Value | None:
-    """The bias that belongs to the input's part of the gates; a GRU's recurrent bias stands under the reset gate."""
-    if p.b_ih is None or cell.op_type == "GRU":
-        return p.b_ih
-    return op.Add(p.b_ih, p.b_hh)
-
-
-def _scanned(
-    op: Builder, cell: _Cell, seq: _Sequence, cells: Sequence[_Parameters], states: Sequence[Value]
-) -> tuple[Value, list[Value]]:
-    """What :func:`_fused` computes, as one ``Scan`` a direction."""
-    parts = [op.Split(s, axis=0, num_outputs=2) for s in states] if len(cells) == 2 else [(s,) for s in states]
-    outputs, finals = [], []
-    for reverse, p in enumerate(cells):
-        y, last = _scan(op, cell, seq, p, [op.Squeeze(part[reverse], [0]) for part in parts], reverse)
-        outputs.append(op.Unsqueeze(y, [1]))
-        finals.append([op.Unsqueeze(s, [0]) for s in last])
-    if len(cells) == 1:
-        return outputs[0], finals[0]
-    return op.Concat(*outputs, axis=1), [op.Concat(*pair, axis=0) for pair in zip(*finals, strict=True)]
-
-
-def _scan(
-    op: Builder, cell: _Cell, seq: _Sequence, p: _Parameters, states: Sequence[Value], reverse: int
-) -> tuple[Value, list[Value]]:
-    time, batch = seq.x.dims[0], seq.x.dims[1]
-    gates = op.MatMul(seq.x, op.Transpose(p.w_ih, perm=[1, 0]))
-    bias = _input_bias(op, cell, p)
-    scanned = [gates if bias is None else op.Add(gates, bias)]
-    if seq.lengths is not None:
-        steps = op.Unsqueeze(op.Range(0, time, 1), [1])
-        scanned.append(op.Unsqueeze(op.Less(steps, op.cast(seq.lengths, ir.DataType.INT64)), [2]))
-    body = op.child()
-    old = [body.input("state", s.etype, (batch, s.dims[1])) for s in states]
-    current = [body.input("step", s.etype, s.dims[1:]) for s in scanned]
-    new = _step(body, cell, p, current[0], old)
-    y = new[0]
-    if seq.lengths is not None:
-        # A sequence that has ended, or backwards has not begun, keeps its state and puts out zeros.
-        alive = current[1]
-        y = body.Where(alive, new[0], body.const(0.0, y.etype))
-        new = [body.Where(alive, n, o) for n, o in zip(new, old, strict=True)]
-    types = [TensorType(s.etype, s.dims) for s in old]
-    types.append(TensorType(y.etype, (time, batch, old[0].dims[1])))
-    *finals, ys = op.node(
-        "Scan",
-        [*states, *scanned],
-        {
-            "body": body.graph([*new, y], "cell"),
-            "num_scan_inputs": len(scanned),
-            "scan_input_directions": [reverse] * len(scanned),
-            "scan_output_directions": [reverse],
-        },
-        types,
-    )
-    return ys, finals
-
-
-def _layer(
-    op: Builder, cell: _Cell, seq: _Sequence, cells: Sequence[_Parameters], states: Sequence[Value]
-) -> tuple[Value, list[Value]]:
-    # ONNX Runtime has no kernels of the fused operators for float64, and no operator has the projection.
-    composed = cells[0].w_hr is not None or seq.x.etype == ir.DataType.DOUBLE
-    return (_scanned if composed else _fused)(op, cell, seq, cells, states)
-
-
-def _merge_directions(op: Builder, y: Value, batch_first: bool) -> Value:
-    """[time, directions, batch, hidden] as [time, batch, directions * hidden], or with the batch first."""
-    time, directions, batch, hidden = y.dims
-    if directions == 1:
-        y = op.Squeeze(y, [1])
-        return op.Transpose(y, perm=[1, 0, 2]) if batch_first else y
-    y = op.Transpose(y, perm=[2, 0, 1, 3] if batch_first else [0, 2, 1, 3])
-    return op.reshape(y, [batch, time, 2 * hidden] if batch_first else [time, batch, 2 * hidden])
-
-
-class _Network(NamedTuple):
-    """The arguments that all layers share."""
-
-    cell: _Cell
-    params: Sequence[Value]
-    has_biases: bool
-    num_layers: int
-    dropout: float
-    train: bool
-    bidirectional: bool
-
-    def run(self, op: Builder, seq: _Sequence, hx: Sequence[Value], batch_first: bool = False) -> tuple[Value, ...]:
-        """The last layer's output, and all layers' final states [layers * directions, batch, hidden]."""
-        directions = 2 if self.bidirectional else 1
-        cells = _split_parameters(self.params, self.has_biases, self.num_layers * directions)
-        finals: list[list[Value]] = []
-        initial = [op.Split(h, axis=0, num_outputs=self.num_layers) if self.num_layers > 1 else (h,) for h in hx]
-        for layer in range(self.num_layers):
-            last_layer = layer == self.num_layers - 1
-            own = cells[layer * directions : (layer + 1) * directions]
-            y, last = _layer(op, self.cell, seq, own, [h[layer] for h in initial])
-            y = _merge_directions(op, y, batch_first and last_layer)
-            if self.train and self.dropout and not last_layer:
-                y = op.Dropout(y, op.const(float(self.dropout)), op.const(True))[0]
-            seq = seq._replace(x=y)
-            finals.append(last)
-        return (y, *(s[0] if self.num_layers == 1 else op.Concat(*s, axis=0) for s in zip(*finals, strict=True)))
-
-
-def _over_padded(
-    op: Builder, network: _Network, input: Value, hx: Sequence[Value], batch_first: bool
+def over_padded(
+    op: Builder, network: Network, input: Value, hx: Sequence[Value], batch_first: bool
 ) -> tuple[Value, ...]:
     x = op.Transpose(input, perm=[1, 0, 2]) if batch_first else input
-    return network.run(op, _Sequence(x, None), hx, batch_first)
+    return network.run(op, Batch(x, None), hx, batch_first)
 
 
-def _over_packed(
-    op: Builder, network: _Network, data: Value, batch_sizes: Value, hx: Sequence[Value]
+def over_packed(
+    op: Builder, network: Network, data: Value, batch_sizes: Value, hx: Sequence[Value]
 ) -> tuple[Value, ...]:
     packing = packing_of(op, batch_sizes, hx[0].dims[1])
     lengths = op.cast(packing.lengths(op), ir.DataType.INT32)
-    y, *finals = network.run(op, _Sequence(padded(op, data, packing), lengths), hx)
+    y, *finals = network.run(op, Batch(padded(op, data, packing), lengths), hx)
     return (pack(op, y, packing.mask, data.dims[0]), *finals)
 
 
@@ -315,10 +57,8 @@ def lstm(
     train: bool, bidirectional: bool, batch_first: bool,
 ) -> tuple[Value, ...]:  # fmt: skip
     """Output, h_n, c_n."""
-    network = _Network(
-        _LSTM, params, has_biases, known(num_layers, "the number of layers"), dropout, train, bidirectional
-    )
-    return _over_padded(op, network, input, hx, batch_first)
+    network = _network(LSTM, params, has_biases, num_layers, dropout, train, bidirectional)
+    return over_padded(op, network, input, hx, batch_first)
 
 
 @aten("lstm.data")
@@ -327,23 +67,19 @@ def lstm_packed(
     dropout: float, train: bool, bidirectional: bool,
 ) -> tuple[Value, ...]:  # fmt: skip
     """Packed output, h_n, c_n."""
-    network = _Network(
-        _LSTM, params, has_biases, known(num_layers, "the number of layers"), dropout, train, bidirectional
-    )
-    return _over_packed(op, network, data, batch_sizes, hx)
+    network = _network(LSTM, params, has_biases, num_layers, dropout, train, bidirectional)
+    return over_packed(op, network, data, batch_sizes, hx)
 
 
-def _register(name: str, cell: _Cell) -> None:
+def _register(name: str, cell: Cell) -> None:
     @aten(f"{name}.input")
     def recurrent(
         op: Builder, input: Value, hx: Value, params: Values, has_biases: bool, num_layers: Int, dropout: float,
         train: bool, bidirectional: bool, batch_first: bool,
     ) -> tuple[Value, ...]:  # fmt: skip
         """Output, h_n."""
-        network = _Network(
-            cell, params, has_biases, known(num_layers, "the number of layers"), dropout, train, bidirectional
-        )
-        return _over_padded(op, network, input, [hx], batch_first)
+        network = _network(cell, params, has_biases, num_layers, dropout, train, bidirectional)
+        return over_padded(op, network, input, [hx], batch_first)
 
     @aten(f"{name}.data")
     def recurrent_packed(
@@ -351,25 +87,71 @@ def _register(name: str, cell: _Cell) -> None:
         dropout: float, train: bool, bidirectional: bool,
     ) -> tuple[Value, ...]:  # fmt: skip
         """Packed output, h_n."""
-        network = _Network(
-            cell, params, has_biases, known(num_layers, "the number of layers"), dropout, train, bidirectional
-        )
-        return _over_packed(op, network, data, batch_sizes, [hx])
+        network = _network(cell, params, has_biases, num_layers, dropout, train, bidirectional)
+        return over_packed(op, network, data, batch_sizes, [hx])
 
 
-for _name, _cell in {"gru": _GRU, "rnn_tanh": _TANH, "rnn_relu": _RELU}.items():
+for _name, _cell in {"gru": GRU, "rnn_tanh": TANH, "rnn_relu": RELU}.items():
     _register(_name, _cell)
+
+
+# ---- dynamically quantized layers ------------------------------------------------------------------------------------
+
+
+def _quantized_network(cell: Cell, params: Any, num_layers: Int, dropout: Number, train: bool) -> Network:
+    cells = [CellParameters(p.w_ih, p.w_hh, p.b_ih, p.b_hh, None, bool(p.reduce_range)) for p in params]
+    layers = known(num_layers, "the number of layers")
+    return Network(cell, cells, layers, known(dropout, "the dropout ratio"), train)
+
+
+@aten("quantized_lstm.input")
+def quantized_lstm(
+    op: Builder, input: Value, hx: Values, params: Any, has_biases: bool, num_layers: Int, dropout: float,
+    train: bool, bidirectional: bool, batch_first: bool, *, dtype: Int | None = None, use_dynamic: bool = False,
+) -> tuple[Value, ...]:  # fmt: skip
+    """Output, h_n, c_n."""
+    network = _quantized_network(LSTM, params, num_layers, dropout, train)
+    return over_padded(op, network, input, hx, batch_first)
+
+
+@aten("quantized_lstm.data")
+def quantized_lstm_packed(
+    op: Builder, data: Value, batch_sizes: Value, hx: Values, params: Any, has_biases: bool, num_layers: Int,
+    dropout: float, train: bool, bidirectional: bool, *, dtype: Int | None = None, use_dynamic: bool = False,
+) -> tuple[Value, ...]:  # fmt: skip
+    """Packed output, h_n, c_n."""
+    return over_packed(op, _quantized_network(LSTM, params, num_layers, dropout, train), data, batch_sizes, hx)
+
+
+@aten("quantized_gru.input")
+def quantized_gru(
+    op: Builder, input: Value, hx: Value, params: Any, has_biases: bool, num_layers: Int, dropout: float, train: bool,
+    bidirectional: bool, batch_first: bool,
+) -> tuple[Value, ...]:  # fmt: skip
+    """Output, h_n."""
+    network = _quantized_network(GRU, params, num_layers, dropout, train)
+    return over_padded(op, network, input, [hx], batch_first)
+
+
+@aten("quantized_gru.data")
+def quantized_gru_packed(
+    op: Builder, data: Value, batch_sizes: Value, hx: Value, params: Any, has_biases: bool, num_layers: Int,
+    dropout: float, train: bool, bidirectional: bool,
+) -> tuple[Value, ...]:  # fmt: skip
+    """Packed output, h_n."""
+    return over_packed(op, _quantized_network(GRU, params, num_layers, dropout, train), data, batch_sizes, [hx])
 
 
 # ---- single steps ----------------------------------------------------------------------------------------------------
 
 
-def _single_step(op: Builder, cell: _Cell, input: Value, hx: Sequence[Value], p: _Parameters) -> list[Value]:
+def _single_step(op: Builder, cell: Cell, input: Value, hx: Sequence[Value], p: CellParameters) -> list[Value]:
     """One step of a cell: the new states."""
-    if input.etype == ir.DataType.DOUBLE:
-        gates = op.Gemm(input, p.w_ih, _input_bias(op, cell, p), transB=1)
-        return _step(op, cell, p, gates, hx)
-    _, finals = _fused(op, cell, _Sequence(op.Unsqueeze(input, [0]), None), [p], [op.Unsqueeze(h, [0]) for h in hx])
+    if p.quantized or input.etype == ir.DataType.DOUBLE:
+        products = (product_with(op, weight, p.reduce_range) for weight in (p.w_ih, p.w_hh))
+        gates = next(products)(op, input, input_bias(op, cell, p))
+        return step(op, cell, p, next(products), gates, hx)
+    _, finals = fused(op, cell, Batch(op.Unsqueeze(input, [0]), None), [p], [op.Unsqueeze(h, [0]) for h in hx])
     return [op.Squeeze(h, [0]) for h in finals]
 
 
@@ -384,10 +166,10 @@ def lstm_cell(
     b_hh: Value | None = None,
 ) -> tuple[Value, ...]:
     """The new h and c."""
-    return tuple(_single_step(op, _LSTM, input, hx, _Parameters(w_ih, w_hh, b_ih, b_hh, None)))
+    return tuple(_single_step(op, LSTM, input, hx, CellParameters(w_ih, w_hh, b_ih, b_hh)))
 
 
-def _register_cell(name: str, cell: _Cell) -> None:
+def _register_cell(name: str, cell: Cell) -> None:
     @aten(name)
     def recurrent_cell(
         op: Builder,
@@ -399,8 +181,44 @@ def _register_cell(name: str, cell: _Cell) -> None:
         b_hh: Value | None = None,
     ) -> Value:
         """The new h."""
-        return _single_step(op, cell, input, [hx], _Parameters(w_ih, w_hh, b_ih, b_hh, None))[0]
+        return _single_step(op, cell, input, [hx], CellParameters(w_ih, w_hh, b_ih, b_hh))[0]
 
 
-for _name, _cell in {"gru_cell": _GRU, "rnn_tanh_cell": _TANH, "rnn_relu_cell": _RELU}.items():
+for _name, _cell in {"gru_cell": GRU, "rnn_tanh_cell": TANH, "rnn_relu_cell": RELU}.items():
     _register_cell(_name, _cell)
+
+
+@aten("quantized::quantized_lstm_cell_dynamic")
+def quantized_lstm_cell(
+    op: Builder, input: Value, hx: Values, w_ih: Any, w_hh: Any, bias_ih: Value, bias_hh: Value
+) -> tuple[Value, ...]:
+    """The new h and c."""
+    parameters = CellParameters(w_ih.weight, w_hh.weight, bias_ih, bias_hh, None, reduce_range=True)
+    return tuple(_single_step(op, LSTM, input, hx, parameters))
+
+
+def _register_quantized_cell(name: str, cell: Cell) -> None:
+    @aten(f"quantized::quantized_{name}_dynamic")
+    def recurrent_cell(op: Builder, input: Value, hx: Value, w_ih: Any, w_hh: Any, b_ih: Value, b_hh: Value) -> Value:
+        """The new h."""
+        parameters = CellParameters(w_ih.weight, w_hh.weight, b_ih, b_hh, None, reduce_range=True)
+        return _single_step(op, cell, input, [hx], parameters)[0]
+
+
+for _name, _cell in {"gru_cell": GRU, "rnn_tanh_cell": TANH, "rnn_relu_cell": RELU}.items():
+    _register_quantized_cell(_name, _cell)
+
+
+# ---- packed parameters -----------------------------------------------------------------------------------------------
+
+
+@aten("quantized::make_quantized_cell_params_dynamic")
+def make_quantized_cell_params_dynamic(
+    op: Builder, w_ih: Any, w_hh: Any, bias_ih: Value, bias_hh: Value, reduce_range: bool = False
+) -> Any:
+    return PackedCell(w_ih.weight, w_hh.weight, bias_ih, bias_hh, reduce_range)
+
+
+@aten("quantized::make_quantized_cell_params_fp16")
+def make_quantized_cell_params_fp16(op: Builder, w_ih: Any, w_hh: Any) -> Any:
+    return PackedCell(w_ih.weight, w_hh.weight, w_ih.bias, w_hh.bias, None)
