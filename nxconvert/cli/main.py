@@ -15,6 +15,7 @@ import click
 
 from nxconvert.cli.failures import INTERRUPTED, PIPE_CLOSED, USAGE, report_failure
 
+_STDOUT = 1  # its file descriptor
 DEFAULT_COMMAND = "convert"
 #: The modules of this package that hold a command of their name.
 COMMANDS = ("convert", "inspect", "check", "run", "formats")
@@ -112,7 +113,7 @@ def main(args: Sequence[str] | None = None) -> int:
 
 def _pipe_closed() -> int:
     """Whoever read our output has gone: the flush at the end may not complain about it either."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.__stdout__.fileno())
+    os.dup2(os.open(os.devnull, os.O_WRONLY), _STDOUT)
     return PIPE_CLOSED
 
 
