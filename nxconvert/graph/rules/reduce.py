@@ -68,7 +68,7 @@ def _det(op: Builder, x: Value, /) -> list[TensorType]:
     return tensor(x.etype, x.dims[:-2])
 
 
-@infer_rule("NegativeLogLikelihoodLoss", "SoftmaxCrossEntropyLoss")
+@infer_rule("SoftmaxCrossEntropyLoss")
 def _loss(
     op: Builder, x: Value, target: Value, weight: Value | None = None, /, *, reduction: str = "mean", **_: Any
 ) -> list[TensorType]:
@@ -78,3 +78,8 @@ def _loss(
     for a, b in zip((x.dims[0], *x.dims[2:]), target.dims, strict=True):
         agree(a, b, "input and target differ in size")
     return [TensorType(x.etype, target.dims if reduction == "none" else ()), TensorType(x.etype, x.dims)]
+
+
+@infer_rule("NegativeLogLikelihoodLoss")
+def _likelihood_loss(op: Builder, x: Value, target: Value, weight: Value | None = None, /, **attributes: Any) -> list[TensorType]:
+    return _loss(op, x, target, weight, **attributes)[:1]

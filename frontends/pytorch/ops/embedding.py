@@ -1,0 +1,102 @@
+"""Rows of a table by index, alone and summed in bags; one-hot vectors."""
+
+from __future__ import annotations
+
+from nxconvert.frontends.pytorch.dtypes import DataType
+from nxconvert.frontends.pytorch.ops.common import as_tensor
+from nxconvert.frontends.pytorch.ops.norm import p_norm
+from nxconvert.frontends.pytorch.table import Builder, Int, LoweringError, Number, Value, aten
+
+from nxconvert.graph.dims import product
+
+_SUM, _MEAN, _MAX = 0, 1, 2
+
+
+@aten("embedding")
+def embedding(
+    op: Builder, weight: Value, indices: Value, padding_idx: Int = -1, scale_grad_by_freq: bool = False,
+    sparse: bool = False,
+) -> Value:  # fmt: skip
+    """``padding_idx`` only matters to gradients."""
+    return op.Gather(weight, indices, axis=0)
+
+
+@aten("one_hot")
+def one_hot(op: Builder, self: Value, num_classes: Int = -1) -> Value:
+    """Without ``num_classes`` there are as many as the largest index asks for."""
+    depth = num_classes
+    if depth == -1:
+        depth = op.symbol_of(op.Add(op.ReduceMax(self, keepdims=0), 1), "classes", low=1)
+    return op.OneHot(self, op.Unsqueeze(op.dim_value(depth), [0]), op.const([0, 1]))
+
+
+@aten("embedding_renorm")
+def embedding_renorm(op: Builder, self: Value, indices: Value, max_norm: Number, norm_type: Number) -> Value:
+    """The rows that are asked for are scaled down to a largest norm."""
+    norm = p_norm(op, self, norm_type, [1])
+    limit = as_tensor(op, max_norm, self.etype)
+    flat = op.reshape(indices, [product(indices.dims)])
+    unused = op.expand(op.const(False), [self.dims[0]])
+    used = op.ScatterElements(unused, flat, op.expand(op.const(True), flat.dims), axis=0)
+    long = op.And(op.Greater(norm, limit), op.Unsqueeze(used, [1]))
+    factor = op.Div(limit, op.Add(norm, op.const(1e-7, self.etype)))
+    return op.Where(long, op.Mul(self, factor), self)
+
+
+# ---- bags -----------------------------------------------------------------------------------------------------------
+
+
+def _bags(op: Builder, offsets: Value, count: Int) -> Value:
+    """For each of ``count`` positions the bag that it is in; bags start at ``offsets``, and may be empty."""
+    blank = op.expand(op.const(0), [count + 1])
+    starts = op.ScatterElements(blank, offsets, op.expand(op.const(1), offsets.dims), axis=0, reduction="add")
+    return op.Sub(op.Slice(op.CumSum(starts, 0), [0], [-1], [0]), 1)
+
+
+def _embedding_bag(
+    op: Builder, weight: Value, indices: Value, offsets: Value, mode: Int, factors: Value | None, last: bool,
+    padding: Int | None,
+) -> tuple[Value, Value, Value, Value]:  # fmt: skip
+    """The sum, mean or maximum of the rows of each bag; the bag of each index; the size of each bag; and the largest index.
+
+    Only the first is what a model uses; the others serve the gradient.
+    """
+    if mode not in (_SUM, _MEAN, _MAX):
+        raise LoweringError(f"embedding_bag has no mode {mode}")
+    dtype = weight.etype
+    indices, offsets = op.cast(indices, DataType.INT64), op.cast(offsets, DataType.INT64)
+    starts = op.Slice(offsets, [0], [-1], [0]) if last else offsets
+    bags = _bags(op, starts, indices.dims[0])
+    count, size = starts.dims[0], weight.dims[1]
+    places = op.Unsqueeze(bags, [1])
+    rows = op.Gather(weight, indices, axis=0)
+    counted = op.expand(op.const(1), indices.dims)
+    if padding is not None and padding != -1:
+        kept = op.Not(op.Equal(indices, op.dim_value(padding)))
+        counted = op.Cast(kept, to=DataType.INT64)
+        rows = op.Where(op.Unsqueeze(kept, [1]), rows, op.const(-_INFINITY if mode == _MAX else 0, dtype))
+    if factors is not None:
+        rows = op.Mul(rows, op.Unsqueeze(factors, [1]))
+    sizes = op.ScatterElements(op.expand(op.const(0), [count]), bags, counted, axis=0, reduction="add")
+    filled = op.Unsqueeze(op.Greater(sizes, 0), [1])
+    if mode == _MAX:
+        blank = op.expand(op.const(-_INFINITY, dtype), [count, size])
+        largest = op.ScatterND(blank, places, rows, reduction="max")
+        result = op.Where(filled, largest, op.const(0, dtype))
+    else:
+        result = op.ScatterND(op.expand(op.const(0, dtype), [count, size]), places, rows, reduction="add")
+        if mode == _MEAN:
+            result = op.Div(result, op.cast(op.Unsqueeze(op.Max(sizes, 1), [1]), dtype))
+    return result, bags, sizes, sizes
+
+
+_INFINITY = float("inf")
+
+
+@aten("embedding_bag", "_embedding_bag", "_embedding_bag_forward_only")
+def embedding_bag(
+    op: Builder, weight: Value, indices: Value, offsets: Value, scale_grad_by_freq: bool = False, mode: Int = 0,
+    sparse: bool = False, per_sample_weights: Value | None = None, include_last_offset: bool = False,
+    padding_idx: Int | None = None,
+) -> tuple[Value, Value, Value, Value]:  # fmt: skip
+    return _embedding_bag(op, weight, indices, offsets, mode, per_sample_weights, include_last_offset, padding_idx)
