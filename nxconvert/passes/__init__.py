@@ -18,20 +18,31 @@ from nxconvert.passes.cleanup import (
     MergeEqualNodes,
     RemoveUnused,
 )
+from nxconvert.passes.folding import FoldConstants
 from nxconvert.passes.fusion import FoldAffineIntoWeights, MatMulToGemm, PadIntoWindow, TransposeWeights
 from nxconvert.passes.opset import NEWEST_OPSET, OLDEST_OPSET, convert_opset
 from nxconvert.passes.rewriting import NodePass, Sweep
-from nxconvert.passes.simplify import CancelSqueezes, ComposeCasts, ComposeReshapes, ComposeTransposes
+from nxconvert.passes.simplify import (
+    ComposeCasts,
+    ComposeIntegers,
+    ComposeReshapes,
+    ComposeSlices,
+    ComposeSqueezes,
+    ComposeTransposes,
+)
 
 __all__ = [
     "NEWEST_OPSET",
     "OLDEST_OPSET",
-    "CancelSqueezes",
     "ComposeCasts",
+    "ComposeIntegers",
     "ComposeReshapes",
+    "ComposeSlices",
+    "ComposeSqueezes",
     "ComposeTransposes",
     "EliminateIdentities",
     "FoldAffineIntoWeights",
+    "FoldConstants",
     "MatMulToGemm",
     "MergeEqualInitializers",
     "MergeEqualNodes",
@@ -48,13 +59,21 @@ __all__ = [
 
 def default_passes() -> list[ir.passes.PassBase]:
     """What every conversion runs, in order."""
-    simplifications = [EliminateIdentities(), ComposeTransposes(), ComposeReshapes(), CancelSqueezes(), ComposeCasts()]
+    simplifications = [
+        EliminateIdentities(),
+        ComposeTransposes(),
+        ComposeReshapes(),
+        ComposeSqueezes(),
+        ComposeSlices(),
+        ComposeCasts(),
+        ComposeIntegers(),
+    ]
     return [
         RemoveUnused(),
         MergeEqualInitializers(),
         ir.passes.PassManager([Sweep(simplifications), MergeEqualNodes()], steps=4),
-        Sweep([PadIntoWindow(), MatMulToGemm(), FoldAffineIntoWeights()]),
-        TransposeWeights(),  # those that no Gemm takes as they are
+        Sweep([PadIntoWindow(), MatMulToGemm()]),  # a Gemm takes a weight as it is: before weights are transposed
+        Sweep([FoldConstants(), TransposeWeights(), FoldAffineIntoWeights()]),
         RemoveUnused(),
     ]
 

@@ -33,6 +33,12 @@ class NodePass(ir.passes.InPlacePass):
     def start(self, model: ir.Model) -> None:
         """Is called before a walk over the nodes of `model`."""
         self.names = Names(model)
+        self._home = model.graph
+
+    def constant(self, node: ir.Node, content: list[int] | np.ndarray) -> ir.Value:
+        """A new constant for `node`: a vector of int64, or an array."""
+        array = np.array(content, np.int64) if isinstance(content, list) else content
+        return add_initializer(self._home, ir.Tensor(array), self.names.unique(f"{node.name}/const"))
 
     @abstractmethod
     def rewrite(self, node: ir.Node) -> bool:

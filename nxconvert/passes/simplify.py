@@ -1,4 +1,4 @@
-"""Doing in one node what a chain of nodes does: orders of dims, shapes, dtypes."""
+"""Doing in one node what a chain of nodes does: orders of dims, shapes, slices, dtypes, sums of integers."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ from nxconvert.passes.rewriting import (
     change,
     int_attribute,
     integers,
+    only_use,
     producer,
     rank,
+    small_constant,
     transpose_perm,
 )
 
@@ -58,30 +60,109 @@ class ComposeReshapes(NodePass):
         return True
 
 
-class CancelSqueezes(NodePass):
-    """`Squeeze` and `Unsqueeze` of the same axes, one after the other, are nothing.
+class ComposeSqueezes(NodePass):
+    """`Squeeze` and `Unsqueeze`, one after the other.
 
-    The axes are constants and refer to the same tensor: those that `Unsqueeze` adds are counted in its output, those
-    that `Squeeze` removes in its input.
+    - One that undoes the other, of the same axes, is nothing.
+    - Two of a kind are one of all axes.
+
+    The axes are constants. Those that `Unsqueeze` adds are counted in its output, those that `Squeeze` removes in its
+    input.
     """
 
     op_types = frozenset({"Squeeze", "Unsqueeze"})
 
     def rewrite(self, node: ir.Node) -> bool:
-        inner = producer(node.inputs[0], "Unsqueeze" if node.op_type == "Squeeze" else "Squeeze")
+        inner = producer(node.inputs[0], "Squeeze", "Unsqueeze")
         if inner is None or len(inner.inputs) < 2 or len(node.inputs) < 2 or inner.inputs[0] is None:
             return False
-        # The tensor that has the dims: between an Unsqueeze and a Squeeze, or around a Squeeze and an Unsqueeze.
-        wide = rank(node.inputs[0] if node.op_type == "Squeeze" else node.outputs[0])
-        inner_axes, axes = integers(inner.inputs[1]), integers(node.inputs[1])
-        if wide is None or inner_axes is None or axes is None:
-            return False
-        if sorted(axis % wide for axis in inner_axes) != sorted(axis % wide for axis in axes):
+        first, second = _axes(inner), _axes(node)
+        if first is None or second is None:
             return False
         source = inner.inputs[0]
-        change(node, "Identity", [source], absorbed=[inner])
-        bypass(node, source)  # where an output needs the node, it stays as an Identity
+        if inner.op_type != node.op_type:
+            if first != second:
+                return False
+            change(node, "Identity", [source], absorbed=[inner])
+            bypass(node, source)  # where an output needs the node, it stays as an Identity
+            return True
+        # All are counted in the tensor that has all dims; the node farther from it counts what the nearer one leaves.
+        near, far = (first, second) if node.op_type == "Squeeze" else (second, first)
+        dims = rank(source if node.op_type == "Squeeze" else node.outputs[0])
+        if dims is None:
+            return False
+        others = [axis for axis in range(dims) if axis not in near]
+        axes = sorted([*near, *(others[axis] for axis in far)])
+        change(node, node.op_type, [source, self.constant(node, axes)], absorbed=[inner])
         return True
+
+
+def _axes(node: ir.Node) -> list[int] | None:
+    """The axes of a `Squeeze` or `Unsqueeze`, sorted, none of them negative; None if they are not known."""
+    dims = rank(node.inputs[0] if node.op_type == "Squeeze" else node.outputs[0])
+    axes = integers(node.inputs[1])
+    return None if dims is None or axes is None else sorted(axis % dims for axis in axes)
+
+
+class ComposeSlices(NodePass):
+    """`Slice` of a `Slice` along other axes is one `Slice`. All bounds are constants."""
+
+    op_types = frozenset({"Slice"})
+
+    def rewrite(self, node: ir.Node) -> bool:
+        inner = producer(node.inputs[0], "Slice")
+        if inner is None:
+            return False
+        first, second = _bounds(inner), _bounds(node)
+        if first is None or second is None or set(first) & set(second):
+            return False
+        both = first | second
+        columns = [[bound[index] for bound in both.values()] for index in range(3)]
+        starts, ends, steps = (self.constant(node, column) for column in columns)
+        change(node, "Slice", [inner.inputs[0], starts, ends, self.constant(node, list(both)), steps], absorbed=[inner])
+        return True
+
+
+def _bounds(node: ir.Node) -> dict[int, tuple[int, int, int]] | None:
+    """Start, end and step of each axis that a `Slice` cuts; None if they are not known."""
+    dims = rank(node.inputs[0])
+    starts, ends = integers(node.inputs[1]), integers(node.inputs[2])
+    axes = integers(node.inputs[3]) if len(node.inputs) > 3 else list(range(len(starts or ())))
+    steps = integers(node.inputs[4]) if len(node.inputs) > 4 else [1] * len(starts or ())
+    if dims is None or starts is None or ends is None or axes is None or steps is None:
+        return None
+    return {axis % dims: bound for axis, *bound in zip(axes, starts, ends, steps, strict=True)}  # type: ignore[misc]
+
+
+class ComposeIntegers(NodePass):
+    """``(x + a) + b`` is ``x + (a + b)``, and the same of `Mul`, for integers, a and b being small constants.
+
+    Integers wrap around the same way in any order; floats would be rounded differently.
+    """
+
+    op_types = frozenset({"Add", "Mul"})
+
+    def rewrite(self, node: ir.Node) -> bool:
+        outer = _with_constant(node)
+        inner = None if outer is None else producer(outer[0], node.op_type)
+        found = None if inner is None else _with_constant(inner)
+        if outer is None or inner is None or found is None or outer[1].dtype.kind not in "iu":
+            return False
+        if not only_use(inner.outputs[0]) or inner.graph is not node.graph:
+            return False
+        with np.errstate(over="ignore"):
+            number = found[1] + outer[1] if node.op_type == "Add" else found[1] * outer[1]
+        change(node, node.op_type, [found[0], self.constant(node, number)], absorbed=[inner])
+        return True
+
+
+def _with_constant(node: ir.Node) -> tuple[ir.Value, np.ndarray] | None:
+    """The operands of a node of which one is a small constant, this one second."""
+    for index in (0, 1):
+        value, array = node.inputs[1 - index], small_constant(node.inputs[index])
+        if array is not None and value is not None:
+            return value, array
+    return None
 
 
 class ComposeCasts(NodePass):

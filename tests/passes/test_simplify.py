@@ -6,7 +6,15 @@ import numpy as np
 import onnx_ir as ir
 import pytest
 
-from nxconvert.passes import CancelSqueezes, ComposeCasts, ComposeReshapes, ComposeTransposes, EliminateIdentities
+from nxconvert.passes import (
+    ComposeCasts,
+    ComposeIntegers,
+    ComposeReshapes,
+    ComposeSlices,
+    ComposeSqueezes,
+    ComposeTransposes,
+    EliminateIdentities,
+)
 
 from .models import assert_rewritten, model, operators
 
@@ -81,7 +89,7 @@ def test_squeeze_and_unsqueeze_cancel():
             "outer_again": np.array([4, 0]),
         },
     )
-    assert_rewritten(CancelSqueezes(), graph, ["Identity", "Relu", "Relu"], A=2, B=5)
+    assert_rewritten(ComposeSqueezes(), graph, ["Identity", "Relu", "Relu"], A=2, B=5)
 
 
 def test_squeezes_of_other_axes_stay():
@@ -89,7 +97,52 @@ def test_squeezes_of_other_axes_stay():
         "(float[1, 1, B] x) => (float[1, 1, B] y) { a = Squeeze(x, zero)  y = Unsqueeze(a, one) }",
         {"zero": np.array([0]), "one": np.array([1])},
     )
-    assert_rewritten(CancelSqueezes(), graph, ["Squeeze", "Unsqueeze"])
+    assert_rewritten(ComposeSqueezes(), graph, ["Squeeze", "Unsqueeze"])
+
+
+def test_squeezes_of_a_kind_compose():
+    graph = model(
+        """(float[A, B] x, float[1, A, 1, 1, B] v) => (float[P, Q, R, S, T] y, float[A, B] z)
+        { a = Unsqueeze(x, two_and_zero)  y = Unsqueeze(a, minus_two)
+          b = Squeeze(v, minus_two)  z = Squeeze(b, two_and_zero) }""",
+        {"two_and_zero": np.array([2, 0]), "minus_two": np.array([-2])},
+    )
+    assert_rewritten(ComposeSqueezes(), graph, ["Squeeze", "Unsqueeze"], A=2, B=5)
+    assert [list(node.inputs[1].const_value.numpy()) for node in graph.graph] == [[0, 2, 3], [0, 2, 3]]
+
+
+def test_slices_along_other_axes_compose():
+    constants = {"s": [1], "e": [-1], "c": [-1], "zero": [0], "step": [-2], "far": [-(2**63) + 1], "both": [0, 2]}
+    graph = model(
+        """(float[A, B, C] x) => (float[P, Q, R] y, float[S, U, V] z)
+        { a = Slice(x, s, e)  b = Slice(a, c, far, c, step)  y = Slice(b, zero, s, s)
+          d = Slice(x, both, both, both)  z = Slice(d, zero, e, c) }""",
+        {name: np.array(numbers) for name, numbers in constants.items()},
+    )
+    assert_rewritten(ComposeSlices(), graph, ["Slice", "Slice", "Slice"], A=5, B=6, C=7)
+
+
+def test_sums_and_products_of_integers_compose():
+    graph = model(
+        """(int32[N, 2] x) => (int32[P, N, 2] y)
+        { a = Add(x, one)  b = Add(row, a)  c = Add(b, wide)  d = Mul(c, big)  y = Mul(big, d) }""",
+        {
+            "one": np.array(1, np.int32),
+            "row": np.array([1, 2], np.int32),
+            "wide": np.array([[[2]]], np.int32),
+            "big": np.array(2**20 + 1, np.int32),
+        },
+    )
+    assert_rewritten(ComposeIntegers(), graph, ["Add", "Mul"], N=4)
+
+
+def test_floats_and_what_others_read_do_not_compose():
+    graph = model("(float[N] x) => (float[N] y) { a = Add(x, c)  y = Add(a, c) }", {"c": np.ones(1, "f4")})
+    assert not ComposeIntegers()(graph).modified
+    graph = model(
+        "(int64[N] x) => (int64[N] y, int64[N] z) { a = Add(x, c)  y = Add(a, c)  z = Neg(a) }", {"c": np.array([1])}
+    )
+    assert not ComposeIntegers()(graph).modified
 
 
 T = ir.DataType
