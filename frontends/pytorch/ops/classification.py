@@ -101,7 +101,8 @@ def _smoothed_cross_entropy(
     """``(1 - smoothing)`` of the loss of the target, and the rest spread over all classes."""
     logs = op.LogSoftmax(scores, axis=1)
     hit = nll_loss(op, logs, target, weight, reduction, ignore_index)
-    spread = op.Neg(op.ReduceSum(logs if weight is None else op.Mul(logs, _per_class(op, weight, logs, 1)), [1], keepdims=0))
+    weighted = logs if weight is None else op.Mul(logs, _per_class(op, weight, logs, 1))
+    spread = op.Neg(op.ReduceSum(weighted, [1], keepdims=0))
     ignored = op.Equal(target, as_tensor(op, ignore_index, target.etype))
     spread = op.Where(ignored, op.const(0, scores.etype), spread)
     if reduction == MEAN:

@@ -57,9 +57,9 @@ def _embedding_bag(
     op: Builder, weight: Value, indices: Value, offsets: Value, mode: Int, factors: Value | None, last: bool,
     padding: Int | None,
 ) -> tuple[Value, Value, Value, Value]:  # fmt: skip
-    """The sum, mean or maximum of the rows of each bag; the bag of each index; the size of each bag; and the largest index.
+    """The sum, mean or maximum of the rows of each bag; the bag of each index; and the size of each bag, twice.
 
-    Only the first is what a model uses; the others serve the gradient.
+    Only the first is what a model uses. The others serve the gradient; the last stands for where maxima came from.
     """
     if mode not in (_SUM, _MEAN, _MAX):
         raise LoweringError(f"embedding_bag has no mode {mode}")
