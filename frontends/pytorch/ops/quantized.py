@@ -341,4 +341,6 @@ def linear_dynamic_fp16_unpacked_weight(op: Builder, X: Value, weight: Value, bi
 
 @aten(*(f"quantized::conv{kind}{space}d_dynamic" for kind in ("", "_transpose") for space in (1, 2, 3)))
 def conv_dynamic(op: Builder, qx: Value, packed_weight: Any, reduce_range: bool = False) -> Value:
-    return convolution(op, quantize_dynamically(op, qx, reduce_range), packed_weight)
+    """The result is rounded to the input's steps, and stays in the input's range (``qconv_dynamic.cpp``)."""
+    x = quantize_dynamically(op, qx, reduce_range)
+    return x.quantized_alike(op, convolution(op, x, packed_weight)).reals(op)

@@ -152,7 +152,8 @@ def softmax(op: Builder, qx: Quantized, dim: Int, output_scale: float, output_ze
 def dropout(
     op: Builder, self: Quantized, output_scale: float, output_zero_point: Int, p: Number = 0.5, training: bool = False
 ) -> Quantized:
-    return requantized(op, call(op, "dropout", self.reals(op), p, training), output_scale, output_zero_point, self)
+    """The scale and the zero point are not used."""
+    return self if not training else self.quantized_alike(op, call(op, "dropout", self.reals(op), p, training))
 
 
 @aten("quantized::relu6")
