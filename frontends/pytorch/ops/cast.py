@@ -97,8 +97,8 @@ def view_dtype(op: Builder, self: Value, dtype: DType) -> Value:
 
 
 _SAME = """
-    clone contiguous detach detach_copy alias alias_copy lift lift_fresh lift_fresh_copy data prim::data cpu cuda pin_memory
-    requires_grad resolve_conj resolve_neg conj _conj _conj_copy conj_physical _conj_physical real identity
+    clone contiguous detach detach_copy alias alias_copy lift lift_fresh lift_fresh_copy data prim::data cpu cuda
+    pin_memory requires_grad resolve_conj resolve_neg conj _conj _conj_copy conj_physical _conj_physical real identity
 """
 
 

@@ -38,6 +38,8 @@ def scan_along(op: Builder, axis: int, elements: Sequence[Value], initial: Seque
         initial: the state before the first element, each of the shape of an element.
         step: takes a builder, the state and the elements at one position, and returns the new state.
     """
+    if 0 in elements[0].dims:
+        return [op.cast(elements[0], x.etype) for x in initial]
     body = op.child()
     slice_dims = tuple(d for i, d in enumerate(elements[0].dims) if i != axis)
     state = [body.input("state", x.etype, slice_dims) for x in initial]
@@ -149,7 +151,7 @@ def diff(
 
 
 def _areas(op: Builder, y: Value, x: Value | Number, dim: Int) -> tuple[Value, int]:
-    """Twice the area below each pair of neighbours, and the axis they lie on. ``x``: their positions, or the distance."""
+    """Twice the area below each pair of neighbours, and their axis. ``x``: their positions, or the distance."""
     axis = axis_of(dim, y.rank)
     if not isinstance(x, Value):
         return op.Mul(*promote(op, _steps(op, y, axis, "Add"), x)), axis

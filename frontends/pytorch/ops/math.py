@@ -12,6 +12,7 @@ import ml_dtypes
 
 from nxconvert.frontends.pytorch.dtypes import UNSIGNED, DataType, is_float
 from nxconvert.frontends.pytorch.ops.common import as_tensor, promote, result_type
+from nxconvert.frontends.pytorch.ops.shape import broadcast_all
 from nxconvert.frontends.pytorch.ops.widening import emit, where
 from nxconvert.frontends.pytorch.table import Builder, Number, Value, aten
 from nxconvert.graph.builder import TensorType
@@ -331,8 +332,8 @@ def nextafter(op: Builder, self: Value, other: Value) -> Value:
 def gcd(op: Builder, self: Value, other: Value) -> Value:
     """The greatest common divisor, by Euclid's algorithm on all elements until every remainder is zero."""
     a, b = promote(op, self, other)
-    dims = op.Add(a, b).dims
-    a, b = (op.expand(op.Abs(x), dims) for x in (a, b))
+    a, b = broadcast_all(op, [op.Abs(a), op.Abs(b)])
+    dims = a.dims
     body = op.child()
     body.input("iteration", DataType.INT64, ())
     body.input("condition", DataType.BOOL, ())
