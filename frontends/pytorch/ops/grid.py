@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from nxconvert.frontends.pytorch.dtypes import DataType
 from nxconvert.frontends.pytorch.table import Builder, Int, Ints, LoweringError, Value, aten
 from nxconvert.graph.builder import GraphTypeError
@@ -36,10 +34,12 @@ def affine_grid_generator(op: Builder, theta: Value, size: Ints, align_corners: 
     """``theta`` (``[batch, 2, 3]`` or ``[batch, 3, 4]``) applied to every point of an image of ``size``."""
     narrow = theta.etype in (DataType.FLOAT16, DataType.BFLOAT16)
     wide = op.cast(theta, DataType.FLOAT) if narrow else theta
-    space = list(size)[2:] if isinstance(size, (list, tuple)) else []
-    if align_corners and 1 in space:
-        # The only point of an axis is its middle in PyTorch and its start in ONNX: one unit apart.
-        shift = np.eye(len(space) + 1)
-        shift[:-1, -1] = [int(n == 1) for n in reversed(space)]
-        wide = op.MatMul(wide, op.const(shift, wide.etype))
-    return op.cast(op.AffineGrid(wide, size, align_corners=int(align_corners)), theta.etype)
+    sizes = list(size) if isinstance(size, (list, tuple)) else [size]
+    single = [axis for axis, n in enumerate(sizes) if axis > 1 and n == 1 and align_corners]
+    # The only point of an axis is its middle, which ONNX leaves open; three points have it in between.
+    sizes = [3 if axis in single else n for axis, n in enumerate(sizes)]
+    grid = op.AffineGrid(wide, sizes, align_corners=int(align_corners))
+    if single:
+        count = len(single)
+        grid = op.Slice(grid, [1] * count, [2] * count, [axis - 1 for axis in single])
+    return op.cast(grid, theta.etype)
