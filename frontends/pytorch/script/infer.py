@@ -12,11 +12,12 @@ of are fixed or made one: a conv2d with the weight [64, 3, 7, 7] says that there
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from nxconvert.frontends.pytorch.dtypes import DataType
+from nxconvert.frontends.pytorch.dtypes import DataType, is_float
 from nxconvert.frontends.pytorch.script.interpreter import NeedInput, ScriptRaise
 from nxconvert.frontends.pytorch.script.signature import Leaf, Signature
 from nxconvert.frontends.pytorch.table import LoweringError
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
 MAX_TRIALS = 400
 MAX_SECONDS = 20.0
 _CANDIDATE_RANKS = (4, 3, 2, 1, 5, 0)
-_CANDIDATE_DTYPES = (DataType.FLOAT, DataType.INT64, DataType.BOOL)
 STRONG, WEAK = 2, 1
 _AXES = {
     4: ("batch", "channels", "height", "width"),
@@ -284,7 +284,7 @@ class _Found:
 
 
 def _batched(candidates: list[_Found]) -> _Found | None:
-    """Of two that differ in one leading axis of every input, the one with it: layers take single examples and batches."""
+    """Of two that differ in a leading axis of every input, the one with it: layers take examples and batches."""
     if len(candidates) != 2 or candidates[0].dtypes != candidates[1].dtypes:
         return None
     low, high = sorted(candidates, key=lambda found: found.ranks)
@@ -307,7 +307,8 @@ def _search(program: Program, signature: Signature) -> Call:
         if len(search.found) > 1:
             specs = ", ".join(f"{name}={spec}" for name, spec in best.specs.items())
             program.remark(
-                f"the inputs are taken as {specs}, the usual form for such layers; declare them with --input if they are not"
+                f"the inputs are taken as {specs}, the usual form for such layers; declare them with --input if they "
+                "are not"
             )
         return best.call
     if not search.found and search.failure is not None:
@@ -315,10 +316,34 @@ def _search(program: Program, signature: Signature) -> Call:
     raise _ask(signature, search.agreed(), "more than one dtype or number of dims fits the weights")
 
 
+def _float_dtypes(data: Any) -> list[DataType]:
+    """The floating point dtypes of the weights, the most frequent first: inputs have one of them."""
+    counts = Counter(tensor.dtype for tensor in _all_tensors(data) if is_float(tensor.dtype))
+    return [dtype for dtype, _ in counts.most_common()] or [DataType.FLOAT]
+
+
+def _all_tensors(data: Any) -> Iterator[TensorData]:
+    stack, seen = [data], set()
+    while stack:
+        item = stack.pop()
+        if id(item) in seen:
+            continue
+        seen.add(id(item))
+        if isinstance(item, TensorData):
+            yield item
+        elif isinstance(item, ScriptObject):
+            stack.extend((*item.attributes.values(), item.state))
+        elif isinstance(item, (list, tuple)):
+            stack.extend(item)
+        elif isinstance(item, dict):
+            stack.extend(item.values())
+
+
 class _Search:
     def __init__(self, program: Program, signature: Signature) -> None:
         self._program = program
         self._signature = signature
+        self._dtypes = (*_float_dtypes(program.archive.data), DataType.INT64, DataType.BOOL)
         self._until = time.monotonic() + MAX_SECONDS
         self._trials = 0
         self.found: list[_Found] = []
@@ -351,7 +376,7 @@ class _Search:
 
     def _candidates(self, name: str, *, first: bool) -> Iterator[InputSpec]:
         leaf = next(leaf for leaf in self._signature.leaves() if leaf.name == name)
-        for dtype in _CANDIDATE_DTYPES:
+        for dtype in self._dtypes:
             for rank in _CANDIDATE_RANKS:
                 shape = (0,) * rank
                 found = spec_of(dtype, _axis_names(leaf, shape, dtype, first=first))

@@ -71,7 +71,7 @@ def read_script(archive: TorchArchive, options: ReadOptions) -> ir.Model:
 
 
 def _lower(program: Program, signature: Signature) -> ir.Model:
-    """Numbers that have a default are inputs that may be left out; where they cannot be inputs, they are their default."""
+    """Numbers that have a default are inputs that may be left out; where they cannot be, they are their default."""
     pinned = signature.with_defaults()
     if pinned == signature:
         return program.finish(infer_inputs(program, signature))

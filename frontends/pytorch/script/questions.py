@@ -50,7 +50,7 @@ def _is_not(ip: Interpreter, a: Any, b: Any) -> Any:
 
 @register(ANYTHING, "eq")
 def _equal(ip: Interpreter, a: Any, b: Any, *rest: Any) -> Any:
-    """Of enum members, tuples, and things of different kinds; what is made of numbers or tensors is compared elsewhere."""
+    """Of enum members; what is made of numbers or tensors is compared elsewhere."""
     if isinstance(a, EnumMember) or isinstance(b, EnumMember):
         return a == b
     return NotImplemented
