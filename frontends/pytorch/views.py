@@ -15,7 +15,7 @@ from nxconvert.frontends.pytorch.ops.common import axis_of
 from nxconvert.frontends.pytorch.ops.select import narrow_start
 from nxconvert.frontends.pytorch.table import Builder, Int, LoweringError, Value
 
-from nxconvert.graph.dims import Dim, product
+from nxconvert.graph.dims import Dim
 
 __all__ = ["VIEWS", "ViewOp", "write_back"]
 
@@ -69,7 +69,9 @@ def _reshaped(op: Builder, base: Value, new: Value, *_: Any, **__: Any) -> Value
 
 
 def _expanded(op: Builder, base: Value, new: Value, *_: Any, **__: Any) -> Value:
-    if product(base.dims) != product(new.dims):
+    lead = new.rank - base.rank
+    repeated = any(d != 1 for d in new.dims[:lead])
+    if repeated or any(have == 1 != want for have, want in zip(base.dims, new.dims[lead:], strict=True)):
         raise LoweringError(f"a tensor of shape {list(base.dims)} is written through its expansion to {list(new.dims)}")
     return op.reshape(new, base.dims)
 

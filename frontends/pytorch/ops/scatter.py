@@ -84,7 +84,7 @@ def _as_indexed(op: Builder, values: Value, picked: Sequence[Int], rest: Sequenc
     return transposed(op, whole, [*range(before, before + n), *range(before), *range(before + n, whole.rank)])
 
 
-# Scatters that combine what they write have no kernels for these: bools count in integers ("or" is a sum, "and" a product).
+# Scatters that combine what they write have no kernels for these. Of bools a sum is "or", a product "and".
 _WIDER = {DataType.BOOL: DataType.INT32, DataType.FLOAT16: DataType.FLOAT, DataType.BFLOAT16: DataType.FLOAT}
 
 

@@ -9,8 +9,8 @@ torch = pytest.importorskip("torch")
 
 from nxconvert.frontends.pytorch.dtypes import DataType  # noqa: E402
 from nxconvert.frontends.pytorch.table import LoweringError, Scalar, aten  # noqa: E402
+
 from nxconvert.graph.builder import Builder  # noqa: E402
-from nxconvert.graph.dims import Dim  # noqa: E402
 from tests.frontends.pytorch.ops.harness import check, lower, run, to_model  # noqa: E402
 
 X = torch.randn(2, 3)
@@ -38,7 +38,12 @@ def test_large_and_empty() -> None:
     check("zeros", [300, 300])
     check("fill", X, torch.tensor(2))
     check("zero", X)
-    for name, args in (("empty", ([2, 3],)), ("empty_like", (X,)), ("new_empty", (X, [5])), ("empty_strided", ([2], [1]))):
+    for name, args in (
+        ("empty", ([2, 3],)),
+        ("empty_like", (X,)),
+        ("new_empty", (X, [5])),
+        ("empty_strided", ([2], [1])),
+    ):
         _, _, (value,) = lower(name, args, {}, free=False)
         assert value.dims == getattr(torch.ops.aten, name)(*args).shape
 
@@ -51,7 +56,8 @@ def test_copy(source: torch.Tensor) -> None:
 
 @pytest.mark.parametrize(
     "args",
-    [(5,), (5.5,), (0,), (1, 5), (0, 10, 3), (10, 0, -3), (0.0, 1.0, 0.1), (5, 5), (0, 5, 0.5), (70000,), (0, 40000, 0.5)],
+    [(5,), (5.5,), (0,), (1, 5), (0, 10, 3), (10, 0, -3), (0.0, 1.0, 0.1), (5, 5), (0, 5, 0.5), (70000,),
+    (0, 40000, 0.5)],
 )  # fmt: skip
 @pytest.mark.parametrize("dtype", [None, torch.float32, torch.int64, torch.int32], ids=str)
 def test_arange(args: tuple, dtype: torch.dtype | None) -> None:
@@ -60,8 +66,8 @@ def test_arange(args: tuple, dtype: torch.dtype | None) -> None:
 
 
 def test_arange_over_sizes_and_data() -> None:
-    n = Dim.symbol("n")
     op = Builder()
+    n = op.dim("n")
     x, stop = op.input("x", DataType.FLOAT, [n]), op.input("stop", DataType.DOUBLE, [])
     results = [
         aten.find("arange", args, kwargs).function(op, *args, **kwargs)
@@ -76,7 +82,13 @@ def test_arange_over_sizes_and_data() -> None:
     assert [r.dims[0] for r in results[:3]] == [n, 2 * n - 1, n]
     feeds = {"x": np.zeros(4, np.float32), "stop": np.array(2.2)}
     got = run(to_model(op, [*results, op.Identity(x)]), feeds)
-    want = [np.arange(4), np.arange(1, 8, dtype=np.float32), np.arange(4, 0, -1), np.arange(0, 2.2, 0.5, np.float32), [0, 1]]
+    want = [
+        np.arange(4),
+        np.arange(1, 8, dtype=np.float32),
+        np.arange(4, 0, -1),
+        np.arange(0, 2.2, 0.5, np.float32),
+        [0, 1],
+    ]
     for a, b in zip(got, want, strict=False):
         np.testing.assert_array_equal(a, b)
 
@@ -105,8 +117,8 @@ def test_triangle_indices(offset: int) -> None:
 
 @pytest.mark.parametrize("name", ["eye", "tril_indices", "triu_indices"])
 def test_of_free_size(name: str) -> None:
-    n = Dim.symbol("n")
     op = Builder()
+    n = op.dim("n")
     x = op.input("x", DataType.FLOAT, [n])
     args = [n] if name == "eye" else [n, n, 1]
     result = aten.find(name, args, {}).function(op, *args)
@@ -120,7 +132,8 @@ def _tensor(*args: object, **kwargs: object) -> object:
 
 
 @pytest.mark.parametrize(
-    "data", [3, 2.5, True, [1, 2], [1, 2.5], [True, False], [[1, 2], [3, 4]], [[]], [], (1, 2), [0.0, -0.0], float("nan")]
+    "data",
+    [3, 2.5, True, [1, 2], [1, 2.5], [True, False], [[1, 2], [3, 4]], [[]], [], (1, 2), [0.0, -0.0], float("nan")],
 )
 def test_literals(data: object) -> None:
     want = torch.tensor(data)
@@ -132,8 +145,8 @@ def test_literals(data: object) -> None:
 
 
 def test_literals_of_sizes() -> None:
-    n = Dim.symbol("n")
     op = Builder()
+    n = op.dim("n")
     x = op.input("x", DataType.FLOAT, [n])
     total = Scalar(op.Cast(op.ReduceSum(x, keepdims=0), to=DataType.DOUBLE))
     results = [aten.find("tensor", [data], {}).function(op, data) for data in ([[n, 2 * n]], n, [n, total, 1], [n, 3])]

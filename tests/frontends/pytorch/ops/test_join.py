@@ -8,6 +8,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from nxconvert.frontends.pytorch.table import LoweringError  # noqa: E402
+
 from tests.frontends.pytorch.ops.harness import Weight, check, lower, lower_program, run  # noqa: E402
 
 X = torch.arange(24.0).reshape(2, 3, 4)
@@ -58,10 +59,13 @@ def test_several_of_other_shapes_and_dtypes(name: str, tensors: list) -> None:
 @pytest.mark.parametrize(
     ("name", "args"),
     [
-        ("split", (2, 2)), ("split", (3, 2)), ("split", (9, 1)), ("split", ([1, 2], 1)), ("split_with_sizes", ([1, 3], -1)),
+        ("split", (2, 2)), ("split", (3, 2)), ("split", (9, 1)), ("split", ([1, 2], 1)),
+        ("split_with_sizes", ([1, 3], -1)),
         ("split_with_sizes_copy", ([1, 1], 0)), ("unsafe_split", (1, 1)), ("unsafe_chunk", (2, 2)), ("chunk", (2, 2)),
-        ("chunk", (3, 2)), ("chunk", (2, 1)), ("tensor_split", (2, 1)), ("tensor_split", (3, 2)), ("tensor_split", ([1, 3], 2)),
-        ("tensor_split", ([3, 1], 2)), ("tensor_split", ([-1, 9], 2)), ("hsplit", (3,)), ("hsplit", ([1],)), ("vsplit", (2,)),
+        ("chunk", (3, 2)), ("chunk", (2, 1)), ("tensor_split", (2, 1)), ("tensor_split", (3, 2)),
+        ("tensor_split", ([1, 3], 2)),
+        ("tensor_split", ([3, 1], 2)), ("tensor_split", ([-1, 9], 2)), ("hsplit", (3,)), ("hsplit", ([1],)),
+        ("vsplit", (2,)),
         ("dsplit", (2,)), ("dsplit", ([1, 2],)), ("unbind", ()), ("unbind", (1,)), ("unbind_copy", (-1,)),
     ],
 )  # fmt: skip
@@ -71,7 +75,13 @@ def test_several_of_one(name: str, args: tuple, dtype: torch.dtype) -> None:
 
 @pytest.mark.parametrize(
     ("name", "args"),
-    [("split", ([1, 2], 1)), ("chunk", (2, 2)), ("tensor_split", (2, 1)), ("tensor_split", (3, 2)), ("tensor_split", ([1], 2))],
+    [
+        ("split", ([1, 2], 1)),
+        ("chunk", (2, 2)),
+        ("tensor_split", (2, 1)),
+        ("tensor_split", (3, 2)),
+        ("tensor_split", ([1], 2)),
+    ],
 )
 def test_parts_of_free_sizes(name: str, args: tuple) -> None:
     check(name, X, *args, free=(True,))
@@ -86,7 +96,7 @@ def test_tensor_split_at_known_tensors() -> None:
 
 @pytest.mark.parametrize(("name", "args"), [("unbind", (1,)), ("split", (2, 2)), ("split", (3, 2)), ("split", (1, 1))])
 def test_an_unknown_number_of_parts_is_a_sequence(name: str, args: tuple) -> None:
-    def there_and_back(call, x):  # noqa: ANN001, ANN202
+    def there_and_back(call, x):
         parts = call(name, x, *args)
         assert parts.is_sequence
         joined = call("stack" if name == "unbind" else "cat", parts, args[-1])

@@ -7,6 +7,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from nxconvert.frontends.pytorch.table import LoweringError  # noqa: E402
+
 from tests.frontends.pytorch.ops.harness import check, lower  # noqa: E402
 from tests.frontends.pytorch.ops.test_index import INDICES, A, B, M, N, X  # noqa: E402
 
@@ -17,17 +18,24 @@ def _values(dtype: torch.dtype) -> torch.Tensor:
     return (X * 9).to(dtype)
 
 
-
-
 @pytest.mark.parametrize("accumulate", [False, True])
 @pytest.mark.parametrize("indices", INDICES[:-1], ids=lambda x: str([None if i is None else list(i.shape) for i in x]))
 def test_index_put(indices: list, accumulate: bool) -> None:
     for dtype in [*DTYPES, torch.float16] if accumulate else [torch.float32]:
         x = _values(dtype)
         picked = torch.ops.aten.index(x, indices)
-        check("index_put", x, indices, picked.flip(0) if picked.dim() else picked, accumulate, free=(dtype == torch.float32,), rtol=1e-3)
-        check("index_put", x, indices, x[0, 0, 0, 0], accumulate, free=(False,), rtol=1e-3)
-        check("index_put", x, indices, x[:1, 0, 0, 0], accumulate, free=(False,), rtol=1e-3)
+        close = {"rtol": 1e-2, "atol": 1e-2} if dtype == torch.float16 else {}
+        check(
+            "index_put",
+            x,
+            indices,
+            picked.flip(0) if picked.dim() else picked,
+            accumulate,
+            free=(dtype == torch.float32,),
+            **close,
+        )
+        check("index_put", x, indices, x[0, 0, 0, 0], accumulate, free=(False,), **close)
+        check("index_put", x, indices, x[:1, 0, 0, 0], accumulate, free=(False,), **close)
 
 
 def test_index_put_of_broadcast_values() -> None:

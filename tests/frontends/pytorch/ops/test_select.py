@@ -9,6 +9,7 @@ torch = pytest.importorskip("torch")
 
 from nxconvert.frontends.pytorch.dtypes import DataType  # noqa: E402
 from nxconvert.frontends.pytorch.table import LoweringError, aten  # noqa: E402
+
 from nxconvert.graph.builder import Builder  # noqa: E402
 from nxconvert.graph.dims import Dim  # noqa: E402
 from tests.frontends.pytorch.ops.harness import check, lower, run, to_model  # noqa: E402
@@ -83,7 +84,7 @@ def test_sizes_of_slices_are_exact() -> None:
 @pytest.mark.parametrize("bounds", [(1, 3), (-3, -1), (0, 3), (-9, 9), (3, 1)])
 def test_bounds_that_are_data(bounds: tuple) -> None:
     op = Builder()
-    dims = [Dim.symbol("a"), Dim.symbol("b"), Dim.symbol("c")]
+    dims = [op.dim("a"), op.dim("b"), op.dim("c")]
     x, i, j = op.input("x", DataType.FLOAT, dims), op.input("i", DataType.INT64, []), op.input("j", DataType.INT64, [])
     start, end = op.symbol_of(i), op.symbol_of(j)
     part = aten.find("slice", [x, 1, start, end], {}).function(op, x, 1, start, end)

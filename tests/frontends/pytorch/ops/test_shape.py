@@ -8,8 +8,9 @@ torch = pytest.importorskip("torch")
 
 from nxconvert.frontends.pytorch.dtypes import DataType  # noqa: E402
 from nxconvert.frontends.pytorch.table import LoweringError, aten  # noqa: E402
+
 from nxconvert.graph.builder import Builder  # noqa: E402
-from nxconvert.graph.dims import Dim, evaluate  # noqa: E402
+from nxconvert.graph.dims import evaluate  # noqa: E402
 from tests.frontends.pytorch.ops.harness import Weight, check, lower, run  # noqa: E402
 
 X = torch.arange(24.0).reshape(2, 3, 4)
@@ -99,8 +100,8 @@ def test_broadcast_tensors() -> None:
 
 def test_broadcast_of_unknown_sizes_that_are_one() -> None:
     op = Builder()
-    a = op.input("a", DataType.FLOAT, [Dim.symbol("n"), Dim.symbol("m")])
-    b = op.input("b", DataType.FLOAT, [Dim.symbol("k"), Dim.symbol("l")])
+    a = op.input("a", DataType.FLOAT, [op.dim("n"), op.dim("m")])
+    b = op.input("b", DataType.FLOAT, [op.dim("k"), op.dim("l")])
     first, second = aten.find("broadcast_tensors", [[a, b]], {}).function(op, [a, b])
     assert first.dims == second.dims
 
@@ -121,7 +122,7 @@ def test_sizes_stay_symbolic() -> None:
     model, _, _ = lower("view", (torch.zeros(2, 6, 5), [2, 3, 2, 5]), {}, free=False)
     assert [node.op_type for node in model.graph] == ["Reshape"]
     op = Builder()
-    batch, width = Dim.symbol("batch"), Dim.symbol("width")
+    batch, width = op.dim("batch"), op.dim("width")
     x = op.input("x", DataType.FLOAT, [batch, 4, width])
     merged = aten.find("view", [x, [batch, -1]], {}).function(op, x, [batch, -1])
     assert merged.dims == (batch, 4 * width)
@@ -133,7 +134,8 @@ def test_sizes_stay_symbolic() -> None:
 
 @pytest.mark.parametrize(
     ("name", "args"),
-    [("view", ([5, 5],)), ("view", ([-1, 5],)), ("expand", ([2, 2, 4],)), ("expand", ([4],)), ("permute", ([0, 1],)), ("transpose", (0, 3))],
+    [("view", ([5, 5],)), ("view", ([-1, 5],)), ("expand", ([2, 2, 4],)), ("expand", ([4],)),
+    ("permute", ([0, 1],)), ("transpose", (0, 3))],
 )  # fmt: skip
 def test_what_cannot_be(name: str, args: tuple) -> None:
     with pytest.raises(LoweringError):
