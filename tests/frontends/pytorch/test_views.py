@@ -29,11 +29,9 @@ def _graph_input(op: Builder, name: str, tensor: torch.Tensor, free: bool) -> Va
 
 
 def _write(
-    base: torch.Tensor, name: str, args: tuple, kwargs: dict[str, Any], index: int | None, free: bool
-) -> list[str]:
-def _write(
     base: torch.Tensor, name: str, args: tuple, kwargs: dict[str, Any], index: int | None, *, free: bool
 ) -> list[str]:
+    """Negates (or inverts) what a view shows, in both worlds; returns the types of the nodes that this took."""
     change = torch.Tensor.logical_not_ if base.dtype == torch.bool else torch.Tensor.neg_
     changed = base.clone()
     views = getattr(torch.ops.aten, name)(changed, *args, **kwargs)
