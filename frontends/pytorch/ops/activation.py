@@ -202,7 +202,7 @@ def log_sigmoid_forward(op: Builder, self: Value) -> tuple[Value, Value]:
 
 @aten("softsign")
 def softsign(op: Builder, self: Value) -> Value:
-    return emit(op, "Softsign", self)  # type: ignore[no-any-return]
+    return emit(op, "Softsign", self)
 
 
 @aten("tanhshrink")
@@ -229,7 +229,7 @@ def _over_axis(op: Builder, op_type: str, self: Value, dim: Int, dtype: DType | 
     x = self if dtype is None else op.cast(self, dtype_of(dtype))
     if not x.rank:
         return op.const(1.0 if op_type == "Softmax" else 0.0, x.etype)
-    return getattr(op, op_type)(float_input(op, x), axis=axis_of(dim, x.rank))  # type: ignore[no-any-return]
+    return getattr(op, op_type)(float_input(op, x), axis=axis_of(dim, x.rank))
 
 
 @aten("softmax.int", "special_softmax")
@@ -280,7 +280,7 @@ def _dropped(op: Builder, x: Value, p: Number) -> tuple[Value, Value]:
     ratio = known(p, "the dropout's probability")
     if ratio >= 1:
         return op.Mul(x, 0.0), full(op, False, DataType.BOOL, x.dims)
-    return op.Dropout(x, op.const(float(ratio)), op.const(True))  # type: ignore[no-any-return]
+    return op.Dropout(x, op.const(float(ratio)), op.const(True))
 
 
 def _is_off(p: Number, train: bool) -> bool:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from nxconvert.frontends.pytorch.dtypes import DataType, is_float, is_integer
+from nxconvert.frontends.pytorch.dtypes import DataType, is_float
 from nxconvert.frontends.pytorch.ops.common import as_tensor, promote
 from nxconvert.frontends.pytorch.ops.widening import emit, full, where
 from nxconvert.frontends.pytorch.table import Builder, Number, Scalar, Value, aten
-from nxconvert.graph.dims import compare
+from nxconvert.graph.builder import TensorType
+from nxconvert.graph.dims import compare, product
 
 _RELATIONS = {
     "eq": "Equal", "lt": "Less", "less": "Less", "le": "LessOrEqual", "less_equal": "LessOrEqual", "gt": "Greater",
@@ -17,7 +18,7 @@ _RELATIONS = {
 def _register_relation(name: str, op_type: str) -> None:
     @aten(name)
     def relation(op: Builder, self: Value | Number, other: Value | Number) -> Value:
-        return emit(op, op_type, *promote(op, self, other))  # type: ignore[no-any-return]
+        return emit(op, op_type, *promote(op, self, other))
 
 
 for _name, _op_type in _RELATIONS.items():
@@ -37,7 +38,7 @@ def as_bool(op: Builder, x: Value | Number) -> Value:
 def _register_logic(name: str, op_type: str) -> None:
     @aten(name)
     def logic(op: Builder, self: Value, other: Value) -> Value:
-        return getattr(op, op_type)(as_bool(op, self), as_bool(op, other))  # type: ignore[no-any-return]
+        return getattr(op, op_type)(as_bool(op, self), as_bool(op, other))
 
 
 for _name, _op_type in {"logical_and": "And", "logical_or": "Or", "logical_xor": "Xor"}.items():
@@ -136,8 +137,6 @@ def equal(op: Builder, self: Value, other: Value) -> bool | Scalar:
 
 def _equal_when_run(op: Builder, a: Value, b: Value) -> Value:
     """Compares the elements only where the sizes turn out to be equal."""
-    from nxconvert.graph.builder import TensorType
-
     sizes = all_true(op, op.Equal(op.dims_tensor(a.dims), op.dims_tensor(b.dims)))
     then, otherwise = op.child(), op.child()
     branches = {
@@ -186,15 +185,9 @@ def _isin(op: Builder, elements: Value | Number, others: Value | Number, invert:
     if not b.rank:
         found = op.Equal(a, b)
     else:
-        pairs = op.Equal(op.Unsqueeze(a, [-1]), op.reshape(b, [_count(b)]))
+        pairs = op.Equal(op.Unsqueeze(a, [-1]), op.reshape(b, [product(b.dims)]))
         found = op.Cast(op.ReduceSum(op.Cast(pairs, to=DataType.INT32), [-1], keepdims=0), to=DataType.BOOL)
     return op.Not(found) if invert else found
-
-
-def _count(x: Value) -> object:
-    from nxconvert.graph.dims import product
-
-    return product(x.dims)
 
 
 # ---- choosing ------------------------------------------------------------------------------------------------------
@@ -211,8 +204,3 @@ def where_true(op: Builder, condition: Value) -> list[Value]:
     x = op.reshape(condition, [1]) if not condition.rank else condition
     found = emit(op, "NonZero", x)
     return [op.Gather(found, axis, axis=0) for axis in range(x.rank)]
-
-
-def is_exact(x: Value) -> bool:
-    """Whether arithmetic on the tensor is exact: integers and bools."""
-    return is_integer(x.etype) or x.etype == DataType.BOOL

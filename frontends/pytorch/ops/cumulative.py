@@ -133,7 +133,7 @@ def _part(op: Builder, x: Value, axis: int, start: int, end: int) -> Value:
 
 def _steps(op: Builder, x: Value, axis: int, op_type: str) -> Value:
     """An operator between each element and the one before it."""
-    return getattr(op, op_type)(_part(op, x, axis, 1, END), _part(op, x, axis, 0, -1))  # type: ignore[no-any-return]
+    return getattr(op, op_type)(_part(op, x, axis, 1, END), _part(op, x, axis, 0, -1))
 
 
 @aten("diff")

@@ -25,7 +25,7 @@ _FLOAT_FUNCTIONS = {
 def _register_float_function(name: str, op_type: str) -> None:
     @aten(name)
     def function(op: Builder, self: Value) -> Value:
-        return emit(op, op_type, float_input(op, self))  # type: ignore[no-any-return]
+        return emit(op, op_type, float_input(op, self))
 
 
 for _name, _op_type in _FLOAT_FUNCTIONS.items():
@@ -156,7 +156,7 @@ def _register_rounding(names: tuple[str, ...], op_type: str) -> None:
 
     @aten(*names)
     def function(op: Builder, self: Value) -> Value:
-        return getattr(op, op_type)(self) if is_float(self.etype) else self  # type: ignore[no-any-return]
+        return getattr(op, op_type)(self) if is_float(self.etype) else self
 
 
 _register_rounding(("floor",), "Floor")
@@ -214,7 +214,7 @@ def _register_bitwise(names: tuple[str, ...], on_bools: str, on_integers: str) -
     @aten(*names)
     def function(op: Builder, self: Value | Number, other: Value | Number) -> Value:
         a, b = promote(op, self, other)
-        return getattr(op, on_bools if is_bool(a) else on_integers)(a, b)  # type: ignore[no-any-return]
+        return getattr(op, on_bools if is_bool(a) else on_integers)(a, b)
 
 
 _register_bitwise(("bitwise_and", "__and__"), "And", "BitwiseAnd")

@@ -148,15 +148,18 @@ def _zeta(op: Builder, s: Value, q: Value) -> Value:
     return op.Add(head, rest)
 
 
-@aten("special_zeta")
 @through_double
-def zeta(op: Builder, self: Value | Number, other: Value | Number) -> Value:
-    """Infinite at the poles (self = 1; other a whole number up to zero), NaN left of 1."""
-    s, q = self, other
+def _zeta_everywhere(op: Builder, s: Value, q: Value) -> Value:
+    """Infinite at the poles (s = 1; q a whole number up to zero), NaN left of s = 1."""
     pole = op.And(op.LessOrEqual(q, 0.0), op.Equal(q, op.Floor(q)))
     pole = op.Or(pole, op.Equal(s, 1.0))
     value = where(op, pole, double(op, math.inf), _zeta(op, s, q))
     return where(op, op.Less(s, 1.0), double(op, math.nan), value)
+
+
+@aten("special_zeta")
+def zeta(op: Builder, self: Value | Number, other: Value | Number) -> Value:
+    return _zeta_everywhere(op, self, other)
 
 
 # ---- incomplete gamma functions ------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from nxconvert.graph.dims import product
 
 def smallest(op: Builder, x: Value, number: Int, axis: int) -> tuple[Value, Value]:
     """The ``number`` smallest elements along an axis in ascending order, and where they are."""
-    return emit(op, "TopK", x, [number], axis=axis, largest=0)  # type: ignore[no-any-return]
+    return emit(op, "TopK", x, [number], axis=axis, largest=0)
 
 
 def _kth(op: Builder, x: Value, k: Int, axis: int, keepdim: bool) -> tuple[Value, Value]:

@@ -1,7 +1,7 @@
 """Functions that ONNX has no operator for, as integrals and series: a last axis of terms, which one product sums.
 
-Special functions are computed in float64, where sums may cancel, and rounded to the dtype of the result at the end. What
-they need of numbers (nodes, weights, coefficients) is computed from definitions; none is copied from a table.
+Special functions are computed in float64, where sums may cancel, and rounded to the dtype of the result at the end.
+What they need of numbers (nodes, weights, coefficients) is computed from definitions; none is copied from a table.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ import onnx_ir as ir
 from nxconvert.frontends.pytorch.dtypes import DataType, is_float
 from nxconvert.frontends.pytorch.ops.common import as_tensor, axes_of, axis_of, dtype_of, float_input, known
 from nxconvert.frontends.pytorch.ops.math import maximum, minimum
+from nxconvert.frontends.pytorch.ops.shape import int_list
 from nxconvert.frontends.pytorch.ops.widening import emit, reduce, where
 from nxconvert.frontends.pytorch.table import Builder, DType, Int, Ints, Number, Value, aten
 from nxconvert.graph.dims import bounds, product
@@ -111,7 +112,7 @@ def logsumexp(op: Builder, self: Value, dim: Ints, keepdim: bool = False) -> Val
 @aten("sum_to_size")
 def sum_to_size(op: Builder, self: Value, size: Ints) -> Value:
     """The sum over the axes that broadcasting would have added or stretched."""
-    wanted = [size] if isinstance(size, int) else list(size)  # type: ignore[arg-type]
+    wanted = int_list(size)
     lead = self.rank - len(wanted)
     axes = [i for i in range(self.rank) if i < lead or (wanted[i - lead] == 1 and self.dims[i] != 1)]
     return op.reshape(reduce(op, "ReduceSum", self, axes, True), wanted) if axes else self
@@ -153,7 +154,7 @@ def position(op: Builder, op_type: str, x: Value, axis: int | None, keepdim: boo
         flat = op.reshape(x, [product(x.dims)])
         found = emit(op, op_type, flat, axis=0, keepdims=0)
         return op.reshape(found, [1] * x.rank) if keepdim else found
-    return emit(op, op_type, x, axis=axis, keepdims=int(keepdim))  # type: ignore[no-any-return]
+    return emit(op, op_type, x, axis=axis, keepdims=int(keepdim))
 
 
 def _register_extreme(name: str, of_two: Callable[..., Value]) -> None:

@@ -1,8 +1,8 @@
 """Operators in the dtypes they run in.
 
 Where ONNX Runtime's CPU provider has no kernel for a dtype, the node computes in a wider one. Every cast here is exact
-but one: functions that exist for float32 alone (``Erf``, ``Atan``, ...) take float64 through float32, because a result of
-seven digits serves better than a model that does not load. float16 is not listed, ONNX Runtime widens it by itself.
+but one: functions that exist for float32 alone (``Erf``, ``Atan``, ...) take float64 through float32, because a result
+of seven digits serves better than a model that does not load. float16 is not listed: ONNX Runtime widens it itself.
 """
 
 from __future__ import annotations
