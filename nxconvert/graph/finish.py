@@ -29,22 +29,20 @@ def finish(op: Builder, outputs: Mapping[str, Value], defaults: Iterable[Value] 
             graph.register_initializer(value)
     for value in defaults:
         graph.register_initializer(value)
-    for value in [*graph.inputs, *graph.initializers.values()]:
-        stamp(value)
+    _stamp_all([*graph.inputs, *graph.initializers.values()])
     for node in ir.traversal.RecursiveGraphIterator(graph):
-        for value in node.outputs:
-            stamp(value)
+        _stamp_all(node.outputs)
         for attribute in node.attributes.values():
             if attribute.type == ir.AttributeType.GRAPH:
-                for value in attribute.as_graph().inputs:
-                    stamp(value)
+                _stamp_all(attribute.as_graph().inputs)
     return ir.Model(graph, ir_version=IR_VERSION)
 
 
-def stamp(value: ir.Value) -> None:
-    """Writes the dims that the builder knows into the value's shape."""
-    if isinstance(value, Value) and value.dims is not None:
-        value.shape = ir.Shape([dim if isinstance(dim, int) else str(dim) for dim in value.dims])
+def _stamp_all(values: Iterable[ir.Value]) -> None:
+    """Writes the dims that the builder knows into the values' shapes."""
+    for value in values:
+        if isinstance(value, Value) and value.dims is not None:
+            value.shape = ir.Shape([dim if isinstance(dim, int) else str(dim) for dim in value.dims])
 
 
 def _name_outputs(graph: ir.Graph, names: list[str]) -> None:

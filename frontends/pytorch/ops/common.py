@@ -53,7 +53,9 @@ def convert_number(number: float, dtype: ir.DataType) -> Any:
 
 
 def result_type(*operands: Value | Number) -> ir.DataType:
-    """``torch.result_type``: tensors with dims go before tensors of rank 0, and those before numbers, unless of a higher category."""
+    """``torch.result_type``: tensors with dims go before tensors of rank 0, and those before numbers, unless of a
+    higher category.
+    """
     tiers: list[ir.DataType | None] = [None, None, None]
     for x in operands:
         tier = (0 if x.rank else 1) if isinstance(x, Value) else 2
@@ -61,11 +63,9 @@ def result_type(*operands: Value | Number) -> ir.DataType:
         known = tiers[tier]
         tiers[tier] = dtype if known is None else promote_types(known, dtype)
     result: ir.DataType | None = None
-    for dtype in tiers:
-        if dtype is None:
-            continue
-        if result is None or category(dtype) > category(result):
-            result = dtype
+    for winner in tiers:
+        if winner is not None and (result is None or category(winner) > category(result)):
+            result = winner
     assert result is not None
     return result
 

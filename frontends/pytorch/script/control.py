@@ -8,6 +8,7 @@ longer change, and the trial that confirms them is the body. What a block emitte
 from __future__ import annotations
 
 import ast
+import functools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -148,7 +149,7 @@ def traced_if(ip: Interpreter, condition: Value, node: ast.If, frame: Frame) -> 
     outcomes: list[Outcome] = []
     for body, other in ((node.body, node.orelse), (node.orelse, node.body)):
         try:
-            outcomes.append(run_block(ip, frame, lambda local, body=body: _run(ip, body, local)))
+            outcomes.append(run_block(ip, frame, functools.partial(_run, ip, body)))
         except ScriptRaise as error:
             for outcome in outcomes:
                 outcome.op.discard()
@@ -256,7 +257,7 @@ def choose(ip: Interpreter, condition: Value, then: Callable[[], Any], otherwise
 
     outcomes = [run(then), run(otherwise)]
     changed = dict.fromkeys(key for outcome in outcomes for key in outcome.changed)
-    _merge(ip, condition, frame, *outcomes, [("result", None), *changed])
+    _merge(ip, condition, frame, outcomes[0], outcomes[1], [("result", None), *changed])
     return frame.variables["result"]
 
 
@@ -279,8 +280,7 @@ def for_loop(ip: Interpreter, node: ast.For, frame: Frame) -> None:
     elif isinstance(items, ListCell) and not isinstance(items.content, tuple):
         _rounds(ip, node, frame, lists.length(ip, items), lambda i: lists.item_at(ip, items, i))
     else:
-        content = lists.read(ip, items) if isinstance(items, ListCell) else tuple(items)
-        for item in content:
+        for item in items.content if isinstance(items, ListCell) else tuple(items):
             ip.bind(node.target, item, frame)
             ip.run(node.body, frame)
 

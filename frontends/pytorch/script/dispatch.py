@@ -11,7 +11,7 @@ import ast
 from typing import TYPE_CHECKING, Any
 
 from nxconvert.frontends.pytorch.compound import Compound
-from nxconvert.frontends.pytorch.dtypes import CODES, DataType
+from nxconvert.frontends.pytorch.dtypes import DataType
 from nxconvert.frontends.pytorch.packed_params import PackedConv, PackedLinear
 from nxconvert.frontends.pytorch.script import control, lists, mappings, numbers, questions, registry, strings
 from nxconvert.frontends.pytorch.script.values import (
@@ -366,23 +366,18 @@ def get_item(ip: Interpreter, value: Any, index: Any) -> Any:
     return value[index]
 
 
-def torch_constant(name: str) -> Any:
+_TORCH_CONSTANTS = {
+    "float": 6, "float32": 6, "double": 7, "float64": 7, "half": 5, "float16": 5, "bfloat16": 15, "long": 4, "int64": 4,
+    "int": 3, "int32": 3, "int16": 2, "int8": 1, "uint8": 0, "bool": 11,
+    "strided": 0, "contiguous_format": 0, "preserve_format": 1, "channels_last": 2,
+}  # fmt: skip
+
+
+def torch_constant(name: str) -> int:
     """``torch.float32`` and the like where they are no integers yet."""
-    known = {"strided": 0, "contiguous_format": 0, "preserve_format": 1, "channels_last": 2}
-    if name in known:
-        return known[name]
-    by_name = {
-        "float": "float",
-        "float32": "float",
-        "float64": "double",
-        "half": "float16",
-        "long": "int64",
-        "int": "int32",
-    }
-    try:
-        return CODES[DataType[by_name.get(name, name).upper()]]
-    except KeyError:
-        raise LoweringError(f"torch.{name} is not known") from None
+    if name not in _TORCH_CONSTANTS:
+        raise LoweringError(f"torch.{name} is not known")
+    return _TORCH_CONSTANTS[name]
 
 
 def call_packed_method(ip: Interpreter, receiver: Any, name: str) -> Any:

@@ -177,7 +177,7 @@ class Interpreter:
             args = [self.tensor(source.base), *dispatch.unwrap_all(self, source.args)]
             kwargs = {name: dispatch.unwrap(self, value) for name, value in source.kwargs.items()}
             result = aten.find(source.operator, args, kwargs).function(self.op, *args, **kwargs)
-            result = result if source.index is None else result[source.index]
+            result = result if source.output is None else result[source.output]
         box.content, box.seen = result, (contents, self.op)
         return result
 
@@ -206,7 +206,7 @@ class Interpreter:
             args = dispatch.unwrap_all(self, source.args)
             kwargs = {name: dispatch.unwrap(self, item) for name, item in source.kwargs.items()}
             self.write(
-                source.base, write_back(source.operator, self.op, base, self.tensor(value), args, kwargs, source.index)
+                source.base, write_back(source.operator, self.op, base, self.tensor(value), args, kwargs, source.output)
             )
         else:
             self._write_either(box, source, self.tensor(value))

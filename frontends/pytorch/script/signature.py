@@ -306,9 +306,7 @@ def output_values(ip: Interpreter, result: Any, name: str = "output") -> Iterato
         for key, item in result.content.items():
             yield from output_values(ip, item, f"{name}.{key}")
     elif isinstance(result, (tuple, ListCell)):
-        items = result
-        if isinstance(result, ListCell):
-            items = lists.read(ip, result)
+        items: Any = lists.read(ip, result) if isinstance(result, ListCell) else result
         if isinstance(items, Value):
             yield name, items
             return

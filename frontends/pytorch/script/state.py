@@ -81,8 +81,10 @@ def place_state(ip: Interpreter, root: ObjectCell, key: StateKey, spec: Spec) ->
     inputs = []
     for i, type_ in enumerate(types):
         name = f"{key.name}.{i}" if len(types) > 1 else key.name
-        make = ip.op.sequence_input if type_.sequence else ip.op.input
-        inputs.append(make(name, type_.dtype, type_.dims))  # type: ignore[operator]
+        if type_.sequence:
+            inputs.append(ip.op.sequence_input(name, type_.dtype, type_.dims))
+        else:
+            inputs.append(ip.op.input(name, type_.dtype, type_.dims or ()))
     for default, given in zip(defaults, inputs, strict=False):
         if _fits(default, given):
             given.const_value = default.const_value

@@ -63,7 +63,7 @@ class ViewOf(NamedTuple):
     operator: str
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
-    index: int | None
+    output: int | None
 
 
 class EitherOf(NamedTuple):
