@@ -195,12 +195,16 @@ def dequantize(op: Builder, q: Value, scale: Value, zero_point: Value, axis: int
     """``(q - zero_point) * scale``, in the dtype of the scale; the zero point may be of any dtype."""
     if q.etype in _BYTES and zero_point.etype == q.etype:
         return op.DequantizeLinear(q, scale, zero_point, axis=axis)
-    # DequantizeLinear has no zero point for wider integers, and no floats for one.
-    if axis is not None:
-        shape = [-1 if i == axis else 1 for i in range(q.rank)]
-        scale, zero_point = op.Reshape(scale, shape), op.Reshape(zero_point, shape)
-    steps = op.Sub(op.Cast(q, to=DataType.DOUBLE), op.Cast(zero_point, to=DataType.DOUBLE))
-    return op.Mul(op.Cast(steps, to=scale.etype), scale)
+    # DequantizeLinear has no zero point for wider integers, and none that is a float.
+    scale, zero_point = (along(op, x, axis, q.rank) for x in (scale, zero_point))
+    wide = scale.etype if q.etype in _BYTES else DataType.DOUBLE
+    steps = op.Sub(op.Cast(q, to=wide), op.cast(zero_point, wide))
+    return op.Mul(op.cast(steps, scale.etype), scale)
+
+
+def along(op: Builder, parameter: Value, axis: int | None, rank: int) -> Value:
+    """A vector with one number a channel, so that it broadcasts to a tensor of ``rank`` axes; a scalar as it is."""
+    return parameter if axis is None else op.Reshape(parameter, [-1 if i == axis else 1 for i in range(rank)])
 
 
 def quantize(
@@ -228,9 +232,7 @@ def quantize(
         if (low, high) == whole:
             return q
         return op.Clip(q, op.const(low, q.etype), op.const(high, q.etype))
-    if axis is not None:
-        shape = [-1 if i == axis else 1 for i in range(x.rank)]
-        scale, zero_point = op.Reshape(scale, shape), op.Reshape(zero_point, shape)
+    scale, zero_point = (along(op, parameter, axis, x.rank) for parameter in (scale, zero_point))
     # QuantizeLinear has no wider integers. Beyond 24 bits float32 is not exact, double is.
     steps = op.Cast(op.Round(op.Div(x, scale)), to=DataType.DOUBLE)
     shifted = op.Add(steps, op.Cast(zero_point, to=DataType.DOUBLE))

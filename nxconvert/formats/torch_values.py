@@ -49,6 +49,7 @@ _STORAGES = {
     "QInt8": _D.INT8,
     "QUInt8": _D.UINT8,
     "QInt32": _D.INT32,
+    "QUInt4x2": _D.UINT8,
     "BFloat16": _D.BFLOAT16,
     "Float8_e5m2": _D.FLOAT8E5M2,
     "Float8_e4m3fn": _D.FLOAT8E4M3FN,
@@ -243,6 +244,11 @@ class TensorData:
         return self.dtype in (_D.COMPLEX64, _D.COMPLEX128)
 
     @property
+    def is_packed(self) -> bool:
+        """Whether a byte of the storage holds two elements, the first one in its low half."""
+        return self.storage.kind == "QUInt4x2"
+
+    @property
     def is_contiguous(self) -> bool:
         """Whether the elements lie in C order without gaps."""
         if 0 in self.shape:
@@ -257,7 +263,7 @@ class TensorData:
     @property
     def is_available(self) -> bool:
         """Whether the archive holds the elements (it holds none of traced example inputs)."""
-        return self._extent() * self._itemsize() <= self.storage.nbytes
+        return self._extent_bytes() <= self.storage.nbytes
 
     def _itemsize(self) -> int:
         return _ITEMSIZES[self.dtype]
@@ -268,13 +274,17 @@ class TensorData:
             return 0
         return 1 + self.offset + sum((size - 1) * stride for size, stride in zip(self.shape, self.strides, strict=True))
 
+    def _extent_bytes(self) -> int:
+        """The same in bytes."""
+        return (self._extent() + 1) // 2 if self.is_packed else self._extent() * self._itemsize()
+
     def check(self) -> None:
         """Refuse what does not fit the storage, before anybody reserves memory for it.
 
         Raises:
             ReadError: the storage is shorter than the tensor needs, or the tensor repeats it beyond reason.
         """
-        storage, needed, size = self.storage, self._extent() * self._itemsize(), self.size * self._itemsize()
+        storage, needed, size = self.storage, self._extent_bytes(), self.size * self._itemsize()
         if needed > storage.nbytes:
             raise ReadError(
                 f"{storage.file.path} is damaged: a tensor of shape {list(self.shape)} needs {needed} bytes, "
@@ -294,7 +304,7 @@ class TensorData:
         """
         self.check()
         storage = self.storage
-        if self.is_contiguous and not (storage.big_endian or self.conjugated or self.negated):
+        if self.is_contiguous and not (storage.big_endian or self.conjugated or self.negated or self.is_packed):
             start = storage.offset + self.offset * self._itemsize()
             return MappedTensor(storage.file, start, self.dtype, self.shape, name)
         return ComputedTensor(self._computed, self.dtype, self.shape, name)
@@ -306,7 +316,7 @@ class TensorData:
     def _computed(self) -> np.ndarray:
         """The elements where they are not those of the file."""
         array = self._gather()
-        first, end = self.offset * self._itemsize(), self._extent() * self._itemsize()
+        first, end = 0 if self.is_packed else self.offset * self._itemsize(), self._extent_bytes()
         self.storage.file.release(self.storage.offset + first, end - first)
         if self.conjugated:
             array = np.conjugate(array)
@@ -316,6 +326,8 @@ class TensorData:
         """Copy the elements from a storage in which they are strided or byte-swapped."""
         dtype, storage = np.dtype(self.dtype.numpy()), self.storage
         flat = np.frombuffer(storage.file.mmap, np.uint8, storage.nbytes, storage.offset)
+        if self.is_packed:
+            flat = np.stack([flat & 15, flat >> 4], axis=1).reshape(-1)
         strides = [stride * dtype.itemsize for stride in self.strides]
         view = np.ndarray(self.shape, dtype, flat, self.offset * dtype.itemsize, strides)
         if not storage.big_endian:

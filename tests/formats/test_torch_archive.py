@@ -224,6 +224,19 @@ def test_quantized(tmp_path: Path) -> None:
     assert many.quantizer.zero_point.numpy().tolist() == [0, 1]
 
 
+def test_two_elements_a_byte(tmp_path: Path) -> None:
+    """4-bit embeddings: the low half of a byte comes first; a storage may end with half a byte."""
+    whole, part = read(
+        tmp_path,
+        tuple_of(tensor("QUInt4x2", "0", (3, 2), (2, 1)), tensor("QUInt4x2", "0", (2, 2), (2, 1), 1)),
+        {"data/0": b"\x21\x43\xf5"},
+    )
+    assert whole.to_ir("w").numpy().tolist() == [[1, 2], [3, 4], [5, 15]]
+    assert part.numpy().tolist() == [[2, 3], [4, 5]]
+    with pytest.raises(ReadError, match="needs 4 bytes"):
+        read_tensor(tmp_path, tensor("QUInt4x2", "0", (7,), (1,)), b"\x21\x43\xf5")
+
+
 def test_traced_inputs_may_lack_their_elements(tmp_path: Path) -> None:
     both = list_of(tensor("Long", "0", (2, 9), (9, 1)), tensor("Float", "1", (3,), (1,)))
     inputs = typed(dict_of(forward=both), "Dict[str, List[Any]]")

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from nxconvert.frontends.pytorch import dtypes
-from nxconvert.frontends.pytorch.compound import QuantizedValue, quantize
+from nxconvert.frontends.pytorch.compound import QuantizedValue, along, quantize
 from nxconvert.frontends.pytorch.dtypes import DataType
 from nxconvert.frontends.pytorch.ops.common import as_tensor, axis_of, dtype_of, known
 from nxconvert.frontends.pytorch.table import (
@@ -248,10 +248,7 @@ def _fake(op: Builder, x: Value, chosen: Parameters, limits: tuple[int, int]) ->
 
 def _fits(op: Builder, x: Value, chosen: Parameters, limits: tuple[int, int]) -> Value:
     """Where the integers lie within the limits: the mask for gradients."""
-    scale, zero_point, axis = chosen
-    if axis is not None:
-        shape = [-1 if i == axis else 1 for i in range(x.rank)]
-        scale, zero_point = op.Reshape(scale, shape), op.Reshape(zero_point, shape)
+    scale, zero_point = (along(op, parameter, chosen.axis, x.rank) for parameter in chosen[:2])
     q = op.Add(op.Round(op.Div(op.cast(x, DataType.FLOAT), scale)), op.Cast(zero_point, to=DataType.FLOAT))
     low, high = (op.const(float(limit)) for limit in limits)
     return op.And(op.GreaterOrEqual(q, low), op.LessOrEqual(q, high))

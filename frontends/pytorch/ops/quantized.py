@@ -32,7 +32,7 @@ from nxconvert.formats.torch_values import ScriptObject, TensorData
 # ---- out of the archive ----------------------------------------------------------------------------------------------
 
 
-def load_quantized(op: Builder, raw: TensorData, path: str) -> QuantizedValue | Value:
+def load_quantized(op: Builder, raw: TensorData, path: str) -> QuantizedValue:
     """A quantized tensor of an archive; its integers stay in the file.
 
     Args:
@@ -45,22 +45,22 @@ def load_quantized(op: Builder, raw: TensorData, path: str) -> QuantizedValue | 
     """
     quantizer = raw.quantizer
     assert quantizer is not None
-    integers = op.weight(raw.to_ir(path), path, raw.key)
+    if quantizer.scheme not in _SCHEMES:
+        raise ReadError(f"{path} is quantized by the scheme {quantizer.scheme}, which is not known.")
     scale, zero_point = (
         np.asarray(x.numpy() if isinstance(x, TensorData) else x) for x in (quantizer.scale, quantizer.zero_point)
     )
-    axis = quantizer.axis
-    scale_value = op.const(scale.astype(np.float32))
-    if quantizer.scheme == "per_channel_affine_float_qparams":
-        # The zero point is a float, in steps of the scale.
-        shape = [-1 if i == axis else 1 for i in range(len(raw.shape))]
-        origin = op.const(zero_point.astype(np.float32).reshape(shape))
-        steps = op.Sub(op.Cast(integers, to=DataType.FLOAT), origin)
-        return op.Mul(steps, op.const(scale.astype(np.float32).reshape(shape)))
-    if quantizer.scheme not in ("per_tensor_affine", "per_channel_affine", "per_tensor_symmetric"):
-        raise ReadError(f"{path} is quantized by the scheme {quantizer.scheme}, which is not known.")
-    zero_value = op.const(zero_point.astype(raw.dtype.numpy()))
-    return QuantizedValue(scale_value, zero_value, axis, integers=(op, integers))
+    # Embeddings have zero points that are floats.
+    kind = np.float32 if "float_qparams" in quantizer.scheme else raw.dtype.numpy()
+    parameters = op.const(scale.astype(np.float32)), op.const(zero_point.astype(kind))
+    integers = op.weight(raw.to_ir(path), path, raw.key)
+    return QuantizedValue(*parameters, quantizer.axis, integers=(op, integers))
+
+
+_SCHEMES = (
+    "per_tensor_affine", "per_tensor_symmetric", "per_channel_affine", "per_channel_symmetric",
+    "per_channel_affine_float_qparams",
+)  # fmt: skip
 
 
 def load_packed(op: Builder, raw: ScriptObject, path: str) -> Packed:

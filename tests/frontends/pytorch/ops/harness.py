@@ -37,7 +37,7 @@ def lower(name: str, args: tuple[Any, ...], kwargs: dict[str, Any], *, free: boo
 
 
 def lower_program(program: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], *, free: bool) -> Lowered:
-    """The same for several calls, ``program(call, *args, **kwargs)``."""
+    """The same for several calls, ``program(call, *args, **kwargs)``; ``call.op`` is the builder."""
     op = Builder()
     feeds: dict[str, np.ndarray] = {}
     args, kwargs = _to_graph(op, feeds, args, free), _to_graph(op, feeds, kwargs, free)
@@ -45,6 +45,7 @@ def lower_program(program: Callable[..., Any], args: tuple[Any, ...], kwargs: di
     def call(name: str, *args: Any, **kwargs: Any) -> Any:
         return aten.find(name, args, kwargs).function(op, *args, **kwargs)
 
+    call.op = op  # type: ignore[attr-defined]
     values = [as_output(op, item) for item in _flatten(program(call, *args, **kwargs))]
     return to_model(op, [v for v in values if isinstance(v, Value)]), feeds, values
 

@@ -9,8 +9,9 @@ import warnings
 from typing import Any
 
 import pytest
+from nxconvert.frontends.pytorch.compound import QuantizedValue
 from nxconvert.frontends.pytorch.dtypes import DataType
-from nxconvert.frontends.pytorch.packed_params import CLASSES, PackedConv, unpack
+from nxconvert.frontends.pytorch.packed_params import CLASSES, PackedConv, PackedEmbedding, unpack
 from nxconvert.frontends.pytorch.table import aten
 
 from nxconvert.errors import ReadError
@@ -254,7 +255,7 @@ def test_dynamic_convolution() -> None:
         packed = call("quantized::conv2d_prepack", q.weight(w), b, [1, 1], [1, 1], [1, 1], 1)
         return call("quantized::conv2d_dynamic", x, packed, True)
 
-    check_steps(program, numbers(1, 3, 6, 6), Weight(numbers(4, 3, 3, 3)), Weight(numbers(4)), step=0.04)
+    check_steps(program, numbers(1, 3, 6, 6), Weight(numbers(4, 3, 3, 3)), Weight(numbers(4)), step=0.05)
 
 
 def test_unpack() -> None:
@@ -463,3 +464,47 @@ def test_unknown_states_are_refused() -> None:
         unpack(f"{CLASSES}quantized.LinearPackedParamsBase", ("weight",), lambda x: x)
     with pytest.raises(ReadError, match="not known"):
         unpack(f"{CLASSES}quantized.Something", (), lambda x: x)
+
+
+# ---- embeddings ------------------------------------------------------------------------------------------------------
+
+
+def table(bits: int) -> tuple[Any, Any]:
+    """Packed for PyTorch, and as the graph has it."""
+    w = numbers(10, 8)
+    scales, zeros = torch.linspace(0.02, 0.05, 10), torch.linspace(40.0, 60.0, 10)
+    dtype = QUINT8 if bits == 8 else torch.quint4x2
+    if bits == 4:
+        scales, zeros = scales * 8, zeros / 8
+    q = torch.quantize_per_channel(w, scales, zeros, 0, dtype)
+    integers = (q.dequantize() / scales[:, None] + zeros[:, None]).round().to(torch.uint8)
+    return torch.ops.quantized.embedding_bag_prepack(q), (integers.numpy(), scales.numpy(), zeros.numpy())
+
+
+def check_embedding(name: str, bits: int, *args: Any, **kwargs: Any) -> None:
+    packed, (integers, scales, zeros) = table(bits)
+    expected = getattr(torch.ops.quantized, name)(packed, *args, **kwargs)
+
+    def program(call: Any, *args: Any, **kwargs: Any) -> Any:
+        op = call.op
+        q = QuantizedValue(op.const(scales), op.const(zeros), 0, integers=(op, op.const(integers)))
+        return call(f"quantized::{name}", PackedEmbedding(q), *args, **kwargs)
+
+    model, feeds, values = harness.lower_program(program, args, kwargs, free=True)
+    harness.compare(harness.run(model, feeds), values, [expected.numpy()], 1e-4, 1e-4)
+
+
+@pytest.mark.parametrize(("name", "bits"), [("embedding_byte", 8), ("embedding_4bit", 4)])
+def test_embedding(name: str, bits: int) -> None:
+    check_embedding(name, bits, torch.tensor([1, 9, 0, 1]))
+
+
+@pytest.mark.parametrize(("name", "bits"), [("embedding_bag_byte", 8), ("embedding_bag_4bit", 4)])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_embedding_bag(name: str, bits: int, weighted: bool) -> None:
+    weights = torch.tensor([0.5, 1.5, 2.0, -1.0]) if weighted else None
+    indices = torch.tensor([1, 9, 0, 1])
+    check_embedding(name, bits, indices, torch.tensor([0, 3]), per_sample_weights=weights)
+    check_embedding(name, bits, indices, torch.tensor([0, 3, 4]), False, 0, False, weights, None, True)
+    if bits == 8:
+        check_embedding(name, bits, indices.reshape(2, 2))
