@@ -7,7 +7,7 @@ from typing import Any
 
 from nxconvert.frontends.pytorch.ops.common import all_static, repeat_to, static_ints
 from nxconvert.frontends.pytorch.ops.spatial import batched
-from nxconvert.frontends.pytorch.table import Builder, Int, Ints, LoweringError, Value, aten
+from nxconvert.frontends.pytorch.table import Builder, Dim, Int, Ints, LoweringError, Value, aten
 
 from nxconvert.graph.builder import GraphTypeError
 from nxconvert.graph.dims import floordiv
@@ -62,15 +62,34 @@ def convolve_transposed(
     window = _window(weight, stride, dilation, groups)
     space = weight.rank - 2
     before = repeat_to(padding, space, "the padding")
-    after, extra = [*before], repeat_to(output_padding, space, "the output padding")
-    for i, size in enumerate(window["strides"]):
-        if extra[i] >= size:
+    after, extra, cut = [*before], [0] * space, {}
+    for i, more in enumerate(_repeated(output_padding, space)):
+        if isinstance(more, Dim):
+            # It is less than the stride; what is too much is cut off.
+            extra[i], cut[i] = window["strides"][i] - 1, more
+        elif more >= window["strides"][i]:
             # ONNX Runtime refuses this; less padding after the axis means the same.
-            after[i], extra[i] = after[i] - extra[i], 0
+            after[i] -= more
+        else:
+            extra[i] = more
     if min(after) < 0:
         raise LoweringError(f"the output padding {output_padding} is larger than the stride and the padding")
     window |= {"pads": before + after, "output_padding": extra}
-    return batched(op, x, space, lambda x: op.ConvTranspose(x, weight, bias, **window))
+
+    def compute(x: Value) -> Value:
+        y = op.ConvTranspose(x, weight, bias, **window)
+        if not cut:
+            return y
+        ends = [y.dims[2 + i] - extra[i] + more for i, more in cut.items()]
+        return op.Slice(y, [0] * len(cut), ends, [2 + i for i in cut])
+
+    return batched(op, x, space, compute)
+
+
+def _repeated(values: Int | Sequence[Int], count: int) -> list[Int]:
+    """A single number stands for all axes."""
+    items = list(values) if isinstance(values, (list, tuple)) else [values]
+    return items * count if len(items) == 1 else items
 
 
 def _want_weight(weight: Value, space: int) -> None:
