@@ -144,6 +144,7 @@ class Loader:
     def _tensor(self, raw: TensorData, path: str) -> Box:
         box = self._boxes.get(raw.key)
         if box is None:
+            content: Any
             if raw.quantizer is not None:
                 content = load_quantized(self._op, raw, path)
             else:
