@@ -21,7 +21,7 @@ import onnx
 import onnx_ir as ir
 
 from nxconvert.graph import IR_OPSET, rules
-from nxconvert.graph.dims import Dim, Int, Operation, Symbol, bounds, compare, product, require
+from nxconvert.graph.dims import Dim, Int, Operation, Symbol, bounds, compare, product, require, static
 from nxconvert.graph.values import FOLD_LIMIT, GraphTypeError, TensorType, Value
 
 __all__ = ["FOLD_LIMIT", "SOURCE_KEY", "Builder", "GraphTypeError", "TensorType", "Value", "detach"]
@@ -428,41 +428,48 @@ class Builder:
             if key in builder._dim_vectors:
                 return builder._dim_vectors[key]
             builder = builder.parent
-        pieces = [self._piece(run) for run in self._runs(key)]
+        pieces = self._pieces(key)
         vector = pieces[0] if len(pieces) == 1 else self.Concat(*pieces, axis=0)
         if vector.content is None:
             vector.content = key
         self._dim_vectors[key] = vector
         return vector
 
-    def _runs(self, dims: tuple[Int, ...]) -> list[tuple[Int, ...]]:
-        """Splits ``dims`` into runs of constants, of consecutive axes of one value, and single expressions."""
-        runs: list[list[Int]] = []
-        follower: tuple[Value | None, int | None] | None = None
-        for dim in dims:
-            place = (None, None) if isinstance(dim, int) else self._dim_source(dim)
-            if runs and place is not None and place == follower:
-                runs[-1].append(dim)
+    def _pieces(self, dims: tuple[Int, ...]) -> list[Value]:
+        """Vectors that make up ``dims``: constants, runs of one value's axes, single numbers that are computed."""
+        pieces: list[Value] = []
+        constants: list[int] = []
+        i = 0
+        while i < len(dims):
+            dim = dims[i]
+            i += 1
+            if isinstance(dim, int):
+                constants.append(dim)
+                continue
+            value, axis = self._dim_source(dim) or (None, None)
+            if value is not None and axis is not None:
+                first, last = axis, axis + 1
+                while constants and first and value.dims[first - 1] == constants[-1]:
+                    constants.pop()
+                    first -= 1
+                while i < len(dims) and last < value.rank and value.dims[last] == dims[i]:
+                    i += 1
+                    last += 1
+            if constants:
+                pieces.append(self.const(np.array(constants, np.int64)))
+                constants = []
+            if value is not None and axis is not None:
+                pieces.append(self._sizes(value, first, last))
             else:
-                runs.append([dim])
-            if isinstance(dim, int) or place is None:
-                follower = place
-            else:
-                value, axis = place
-                follower = None if axis is None else (value, axis + 1)
-        return [tuple(run) for run in runs]
+                pieces.append(self.Unsqueeze(self.dim_value(dim), [0]))
+        return [*pieces, self.const(np.array(constants, np.int64))] if constants else pieces
 
-    def _piece(self, run: tuple[Int, ...]) -> Value:
-        if isinstance(run[0], int):
-            return self.const(np.array(run, np.int64))
-        source = self._dim_source(run[0])
-        if source is None or source[1] is None:
-            return self.Unsqueeze(self.dim_value(run[0]), [0])
-        value, start = source
-        window = {"start": start} if start else {}
-        if start + len(run) < value.rank:
-            window["end"] = start + len(run)
-        return self.node("Shape", [value], window, [TensorType(ir.DataType.INT64, (len(run),), content=run)])[0]
+    def _sizes(self, value: Value, first: int, last: int) -> Value:
+        window = {"start": first} if first else {}
+        if last < value.rank:
+            window["end"] = last
+        sizes = value.dims[first:last]
+        return self.node("Shape", [value], window, [TensorType(ir.DataType.INT64, (len(sizes),), content=sizes)])[0]
 
     # ---- shapes with the least nodes ---------------------------------------------------------------------------------
 
@@ -481,33 +488,29 @@ class Builder:
         return self._reshape_to(x, target)
 
     def _reshape_to(self, x: Value, target: tuple[Int, ...]) -> Value:
-        result = TensorType(x.etype, target)
-        if x.array is not None and all(isinstance(d, int) for d in target):
-            return self.const(x.array.reshape([int(d) for d in target]), x.etype)
-        if 0 in target:
-            return self.node("Reshape", [x, self.dims_tensor(target)], {"allowzero": 1}, [result])[0]
-        copied = [i < x.rank and isinstance(d, Dim) and x.dims[i] == d for i, d in enumerate(target)]
-        open_axes = [i for i, d in enumerate(target) if isinstance(d, Dim) and not copied[i]]
-        shape = [0 if copied[i] else d for i, d in enumerate(target)]
-        if open_axes:
-            # Of several sizes that are not copied one can be left to Reshape, unless a zero elsewhere makes that
-            # ambiguous.
-            inferred = min(open_axes, key=lambda i: bounds(target[i])[0] or 0)
-            others = [bounds(d)[0] for i, d in enumerate(target) if i != inferred]
-            if all(low is not None and low > 0 for low in others):
-                shape[inferred] = -1
-            else:
-                # A size that turns out to be 0 means 0, not a copy.
-                return self.node("Reshape", [x, self.dims_tensor(target)], {"allowzero": 1}, [result])[0]
-        return self.node("Reshape", [x, self.dims_tensor(shape)], {}, [result])[0]
+        sizes = static(target)
+        if x.array is not None and sizes is not None:
+            return self.const(x.array.reshape(sizes), x.etype)
+        shape, allowzero = _reshape_operand(x, target)
+        origin = x.producer().inputs[0] if _is_reshape(x) else None  # type: ignore[union-attr]
+        if isinstance(origin, Value):
+            if origin.dims == target:
+                return origin
+            direct, zero = _reshape_operand(origin, target)
+            # One reshape for two, unless that one would need sizes computed.
+            if all(isinstance(d, int) for d in direct):
+                x, shape, allowzero = origin, direct, zero
+        attributes = {"allowzero": 1} if allowzero else {}
+        return self.node("Reshape", [x, self.dims_tensor(shape)], attributes, [TensorType(x.etype, target)])[0]
 
     def expand(self, x: Value, dims: Sequence[Int]) -> Value:
         """``x`` broadcast to ``dims`` (as many axes as ``x`` or more)."""
         target = tuple(dims)
         if target == x.dims:
             return x
-        if x.array is not None and all(isinstance(d, int) for d in target) and _size(target) <= FOLD_LIMIT:
-            return self.const(np.broadcast_to(x.array, [int(d) for d in target]), x.etype)
+        sizes = static(target)
+        if x.array is not None and sizes is not None and math.prod(sizes) <= FOLD_LIMIT:
+            return self.const(np.broadcast_to(x.array, sizes), x.etype)
         lead = len(target) - x.rank
         for have, want in zip(x.dims, target[lead:], strict=True):
             if have not in (1, want):
@@ -586,11 +589,26 @@ def detach(node: ir.Node) -> None:
         node.replace_input_with(i, None)
 
 
-def _size(dims: Iterable[Int]) -> int:
-    size = 1
-    for dim in dims:
-        size *= int(dim)  # type: ignore[arg-type]
-    return size
+def _is_reshape(x: Value) -> bool:
+    node = x.producer()
+    return node is not None and node.op_type == "Reshape"
+
+
+def _reshape_operand(x: Value, target: tuple[Int, ...]) -> tuple[tuple[Int, ...], bool]:
+    """What to ask ``Reshape`` for: 0 for what it copies, -1 for what it infers; and whether 0 means 0 instead."""
+    if 0 in target:
+        return target, True
+    copied = [i < x.rank and isinstance(d, Dim) and x.dims[i] == d for i, d in enumerate(target)]
+    shape: list[Int] = [0 if copied[i] else d for i, d in enumerate(target)]
+    open_axes = [i for i, d in enumerate(shape) if isinstance(d, Dim)]
+    if open_axes:
+        inferred = min(open_axes, key=lambda i: bounds(target[i])[0] or 0)
+        others = [bounds(d)[0] for i, d in enumerate(target) if i != inferred]
+        if not all(low is not None and low > 0 for low in others):
+            # With a 0 among the others nothing can be inferred, and a size that turns out to be 0 means 0, not a copy.
+            return target, True
+        shape[inferred] = -1
+    return tuple(shape), False
 
 
 def _as_array(data: Any, dtype: ir.DataType | None) -> np.ndarray:

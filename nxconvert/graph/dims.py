@@ -434,6 +434,16 @@ def listening(listener: Listener) -> Iterator[None]:
         _listener.reset(token)
 
 
+def static(dims: Iterable[Int | None]) -> list[int] | None:
+    """``dims`` if all of them are numbers, else None."""
+    numbers = []
+    for dim in dims:
+        if not isinstance(dim, int):
+            return None
+        numbers.append(dim)
+    return numbers
+
+
 def product(dims: Iterable[Int]) -> Int:
     """The number of elements of a tensor with these dims; 1 for none."""
     result: Int = 1

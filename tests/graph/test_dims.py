@@ -45,7 +45,9 @@ def random_expression(rng, depth):
     a, value_a = random_expression(rng, depth - 1)
     b, value_b = random_expression(rng, depth - 1)
     if symbolic in (operator.floordiv, operator.mod):
-        b, value_b = rng.choice([(H, lambda sizes: sizes["h"]), *[(k, lambda sizes, k=k: k) for k in (1, 2, 3, 4, 8, -2)]])
+        b, value_b = rng.choice(
+            [(H, lambda sizes: sizes["h"]), *[(k, lambda sizes, k=k: k) for k in (1, 2, 3, 4, 8, -2)]]
+        )
     return symbolic(a, b), lambda sizes: plain(value_a(sizes), value_b(sizes))
 
 
@@ -105,7 +107,16 @@ def test_exact_division_is_exact(seed):
 
 
 def test_results_that_are_constant_are_ints():
-    for result in (H - H, H * 0, (H + 2) - H, (2 * H) // H, mod(4 * H, 2), maximum(H, 0) - H, H + 0 - H, (H * W) // (W * H)):
+    for result in (
+        H - H,
+        H * 0,
+        (H + 2) - H,
+        (2 * H) // H,
+        mod(4 * H, 2),
+        maximum(H, 0) - H,
+        H + 0 - H,
+        (H * W) // (W * H),
+    ):
         assert isinstance(result, int)
 
 

@@ -1,14 +1,15 @@
 """What the builder knows of each ONNX operator: the types of its results, its value on constants, its identities.
 
-Four registries, filled by the modules of this package, one a family of operators. A rule is a function whose signature is the
-operator's schema, ``rule(op, *inputs, **attributes)``; inputs that are left out are None, attributes have the schema's defaults.
+Four registries, filled by the modules of this package, one a family of operators. A rule is a function whose signature
+is the operator's schema, ``rule(op, *inputs, **attributes)``; inputs that are left out are None, attributes have the
+schema's defaults.
 
-- :data:`INFER`: result types. A rule returns one :class:`~nxconvert.graph.values.TensorType` an output, optional ones included. It
-  raises :class:`~nxconvert.graph.values.GraphTypeError` for operands that the operator certainly cannot take; a symbol that could
-  fit is no error. The dtypes of the inputs have been checked against the schema before.
-- :data:`FOLD`: the numpy function of the operator (without ``op``), used where all inputs are small constants; None if it would not be
-  exact.
+- :data:`INFER`: result types. A rule returns one :class:`~nxconvert.graph.values.TensorType` an output, optional ones
+  included. It raises :class:`~nxconvert.graph.values.GraphTypeError` for operands that the operator certainly cannot
+  take; a symbol that could fit is no error. The dtypes of the inputs have been checked against the schema before.
 - :data:`CONTENT`: the integers, as dims, that a scalar or vector holds when its inputs hold such.
+- :data:`FOLD`: the numpy function of the operator (without ``op``), used where all inputs are small constants; None if
+  it would not be exact.
 - :data:`SIMPLIFY`: identities. A rule returns the value that the node would compute, or None where the node is needed.
 """
 
@@ -24,11 +25,11 @@ import onnx
 import onnx_ir as ir
 
 from nxconvert.graph import IR_OPSET
+from nxconvert.graph.dims import Int, static
 from nxconvert.graph.values import FOLD_LIMIT, GraphTypeError, TensorType, Value
 
 if TYPE_CHECKING:
     from nxconvert.graph.builder import Builder
-    from nxconvert.graph.dims import Int
 
 InferRule = Callable[..., "list[TensorType]"]
 SimplifyRule = Callable[..., "Value | None"]
@@ -72,7 +73,7 @@ def simplify_rule(*op_types: str) -> Callable[[SimplifyRule], SimplifyRule]:
 
 
 def fold_rule(*op_types: str) -> Callable[[FoldRule], FoldRule]:
-    """Registers a numpy function: arrays in the order of the inputs (None where one is left out), attributes by name."""
+    """Registers a numpy function of the inputs, in order, None where one is left out, and the attributes by name."""
 
     def register(rule: FoldRule) -> FoldRule:
         FOLD.update(dict.fromkeys(op_types, rule))
@@ -95,7 +96,7 @@ class Signature:
     """What the schema demands of an operator's inputs, in a form that is checked in a microsecond.
 
     Attributes:
-        formals: for each input its type variable, the tensor dtypes it takes, the element dtypes of the sequences it takes.
+        formals: for each input its type variable, the dtypes of tensors and those of sequences that it takes.
         required: which of the formals must be given.
         homogeneous: whether all values of the variadic last input share a dtype.
     """
@@ -119,7 +120,7 @@ class Signature:
         self.homogeneous = bool(schema.inputs) and schema.inputs[-1].is_homogeneous
 
     def check(self, inputs: Sequence[Value | None]) -> None:
-        """Raises GraphTypeError for inputs that the schema forbids: too many or few, a wrong dtype, dtypes that should agree."""
+        """Raises GraphTypeError for inputs that the schema forbids: in number, by dtype, or as their dtypes differ."""
         formals = self.formals
         count = len(formals)
         if len(inputs) > count and not self.variadic:
@@ -128,18 +129,18 @@ class Signature:
             raise GraphTypeError(f"{len(inputs)} inputs are given, the operator needs {self.required.count(True)}")
         bound: dict[str, ir.DataType] = {}
         for i, value in enumerate(inputs):
-            index = i if i < count else count - 1
+            formal = i if i < count else count - 1
             if value is None:
-                if self.required[index]:
+                if self.required[formal]:
                     raise GraphTypeError(f"input {i} is missing")
                 continue
-            variable, tensors, sequences = formals[index]
+            variable, tensors, sequences = formals[formal]
             dtype = value.etype
             if dtype not in (sequences if value.is_sequence else tensors):
                 raise GraphTypeError(
                     f"input {i} may not be {'a sequence of ' if value.is_sequence else ''}{dtype.name}"
                 )
-            if bound.setdefault(variable, dtype) != dtype and (self.homogeneous or index < count - 1):
+            if bound.setdefault(variable, dtype) != dtype and (self.homogeneous or formal < count - 1):
                 raise GraphTypeError(f"input {i} is {dtype.name} where an input before it is {bound[variable].name}")
 
 
@@ -204,14 +205,16 @@ def fold(
     op_type: str, inputs: Sequence[Any], attributes: Mapping[str, Any], types: Sequence[TensorType]
 ) -> list[np.ndarray] | None:
     """The node's outputs if they are small constants, else None."""
-    known = types[0].content
-    if known is not None and all(isinstance(i, int) for i in known):
-        return [np.array(known, types[0].dtype.numpy()).reshape([len(known)] if types[0].dims else [])]
+    if types[0].content is not None:
+        numbers = static(types[0].content)
+        if numbers is not None:
+            return [np.array(numbers, types[0].dtype.numpy()).reshape([len(numbers)] if types[0].dims else [])]
     rule = FOLD.get(op_type)
     if rule is None or any(value is not None and value.array is None for value in inputs):
         return None
     for type_ in types:
-        if type_.dims is None or not all(isinstance(d, int) for d in type_.dims) or math.prod(type_.dims) > FOLD_LIMIT:  # type: ignore[arg-type]
+        sizes = static(type_.dims or ())
+        if type_.sequence or sizes is None or math.prod(sizes) > FOLD_LIMIT:
             return None
     with np.errstate(all="ignore"):
         result = rule(*(None if value is None else value.array for value in inputs), **attributes)

@@ -1,4 +1,4 @@
-"""What the rules of several families share: axes, sizes that must agree, broadcasting, integers known while building."""
+"""What the rules of several families share: axes, sizes that agree, broadcasting, integers known while building."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import onnx_ir as ir
 
-from nxconvert.graph.dims import Int, compare, floordiv, product, require
+from nxconvert.graph.dims import Int, compare, floordiv, product, require, static
 from nxconvert.graph.values import GraphTypeError, TensorType, Value
 
 if TYPE_CHECKING:
@@ -55,9 +55,10 @@ def static_integers(value: Value | None, what: str) -> tuple[int, ...] | None:
     if value is None:
         return None
     known = integers(value)
-    if known is None or not all(isinstance(i, int) for i in known):
+    numbers = None if known is None else static(known)
+    if numbers is None:
         raise GraphTypeError(f"{what} must be constant")
-    return known  # type: ignore[return-value]
+    return tuple(numbers)
 
 
 def length_of(vector: Value, what: str) -> int:
@@ -105,6 +106,22 @@ def agree(a: Int, b: Int, what: str) -> Int:
         raise GraphTypeError(f"{what}: {a} against {b}")
     require(a, b)
     return b if isinstance(b, int) else a
+
+
+def agree_all(a: Dims, b: Dims, what: str) -> None:
+    """Raises GraphTypeError if two shapes certainly differ."""
+    if len(a) != len(b):
+        raise GraphTypeError(f"{what}: {show(a)} against {show(b)}")
+    for x, y in zip(a, b, strict=True):
+        agree(x, y, what)
+
+
+def total(sizes: Iterable[Int]) -> Int:
+    """The sum of sizes; 0 for none."""
+    result: Int = 0
+    for size in sizes:
+        result = size + result
+    return result
 
 
 def ceil_div(a: Int, b: Int) -> Int:

@@ -1,7 +1,8 @@
 """Arithmetic on sizes done by nodes: which integers a scalar or vector holds, as dims.
 
-A graph that was written node by node computes its shapes with ``Shape``, ``Gather``, ``Mul`` and ``Concat``. These rules follow the
-numbers through, so that a ``Reshape`` to such a shape has the dims it would have if the arithmetic had been done on dims at once.
+A graph that was written node by node computes its shapes with ``Shape``, ``Gather``, ``Mul`` and ``Concat``. These
+rules follow the numbers through, so that a ``Reshape`` to such a shape has the dims it would have if the arithmetic had
+been done on dims at once.
 """
 
 from __future__ import annotations
@@ -9,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from nxconvert.graph.dims import Int, bounds, compare, floordiv, maximum, minimum, mod, product
+from nxconvert.graph.dims import Int, bounds, compare, floordiv, maximum, minimum, mod, product, static
 from nxconvert.graph.rules import CONTENT, content_rule
-from nxconvert.graph.rules.common import Dims, integers
+from nxconvert.graph.rules.common import Dims, integers, total
 from nxconvert.graph.values import Value
 
 
@@ -54,10 +55,6 @@ def _chained(function: Callable[[Int, Int], Int]) -> Callable[..., Int]:
     return chain
 
 
-def _total(*values: Int) -> Int:
-    return _chained(lambda a, b: a + b)(*values)
-
-
 def _decided(relation: str) -> Callable[[Int, Int], Int | None]:
     def decide(a: Int, b: Int) -> Int | None:
         holds = compare(a, relation, b)
@@ -83,7 +80,7 @@ CONTENT.update(
         "Mul": _elementwise(lambda a, b: a * b),
         "Neg": _elementwise(lambda a: -a),
         "Sub": _elementwise(lambda a, b: a - b),
-        "Sum": _elementwise(_total),
+        "Sum": _elementwise(lambda *sizes: total(sizes)),
     }
 )
 
@@ -109,10 +106,8 @@ def _gather(inputs: list[Value], x: Dims, indices: Dims, /, *, axis: int = 0) ->
 def _slice(
     inputs: list[Value], x: Dims, starts: Dims, ends: Dims, axes: Dims | None = None, steps: Dims | None = None, /
 ) -> Dims | None:
-    window = (starts[0], ends[0], 1 if steps is None else steps[0])
-    if not all(isinstance(number, int) for number in window) or window[2] <= 0:  # type: ignore[operator]
-        return None
-    return x[slice(*window)]
+    window = static((starts[0], ends[0], 1 if steps is None else steps[0]))
+    return x[slice(*window)] if window is not None and window[2] > 0 else None
 
 
 @content_rule("ReduceProd")
@@ -122,7 +117,7 @@ def _product(inputs: list[Value], x: Dims, axes: Dims | None = None, /, **_: Any
 
 @content_rule("ReduceSum")
 def _reduced_sum(inputs: list[Value], x: Dims, axes: Dims | None = None, /, **_: Any) -> Dims:
-    return (_total(0, *x),)
+    return (total(x),)
 
 
 @content_rule("Where")

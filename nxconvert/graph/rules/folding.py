@@ -1,7 +1,7 @@
 """The values of operators on constants, in numpy.
 
-A function may return None where the standard leaves the result open or numpy computes another one than runtimes do; the node is
-then emitted as it is.
+A function may return None where the standard leaves the result open or numpy computes another one than runtimes do; the
+node is then emitted as it is.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import ml_dtypes
 import numpy as np
 import onnx_ir as ir
 
+from nxconvert.graph.dims import static
 from nxconvert.graph.rules import FOLD, fold_rule
 from nxconvert.graph.rules.common import attribute_array
 from nxconvert.graph.rules.shape import reshaped_dims
@@ -61,7 +62,7 @@ def _is_integer(x: Array) -> bool:
     return x.dtype.kind in "iu"
 
 
-# ---- element by element ------------------------------------------------------------------------------------------------------------
+# ---- element by element ----------------------------------------------------------------------------------------------
 
 
 @fold_rule("Div")
@@ -153,12 +154,12 @@ def _cast_like(x: Array, like: Array, *, saturate: int = 1) -> Array | None:
     return _cast(x, to=ir.DataType.from_numpy(like.dtype))
 
 
-# ---- shapes --------------------------------------------------------------------------------------------------------------------------
+# ---- shapes ----------------------------------------------------------------------------------------------------------
 
 
 @fold_rule("Reshape")
 def _reshape(x: Array, shape: Array, *, allowzero: int = 0) -> Array:
-    return x.reshape([int(d) for d in reshaped_dims(x.shape, tuple(shape.tolist()), allowzero)])  # type: ignore[call-overload]
+    return x.reshape(static(reshaped_dims(x.shape, tuple(shape.tolist()), allowzero)))
 
 
 @fold_rule("Flatten")
@@ -239,12 +240,12 @@ def _range(start: Array, limit: Array, delta: Array) -> Array | None:
     if not _is_integer(start):
         first, last, step = float(start), float(limit), float(delta)
         return first + np.arange(max(math.ceil((last - first) / step), 0)) * step
-    return np.arange(int(start), int(limit), int(delta), start.dtype)
+    return np.arange(int(start), int(limit), int(delta)).astype(start.dtype)
 
 
 @fold_rule("EyeLike")
 def _eye_like(x: Array, *, dtype: Any = None, k: int = 0) -> Array:
-    return np.eye(*x.shape, k=k)
+    return np.eye(x.shape[0], x.shape[1], k=k)
 
 
 @fold_rule("Trilu")
@@ -253,7 +254,7 @@ def _trilu(x: Array, k: Array | None = None, *, upper: int = 1) -> Array:
     return np.triu(x, diagonal) if upper else np.tril(x, diagonal)
 
 
-# ---- selection ---------------------------------------------------------------------------------------------------------------------------
+# ---- selection -------------------------------------------------------------------------------------------------------
 
 
 @fold_rule("Slice")
@@ -280,7 +281,7 @@ def _gather(x: Array, indices: Array, *, axis: int = 0) -> Array:
 
 @fold_rule("GatherElements")
 def _gather_elements(x: Array, indices: Array, *, axis: int = 0) -> Array:
-    where = list(np.indices(indices.shape, sparse=True))
+    where: list[Any] = list(np.indices(indices.shape, sparse=True))
     where[axis] = indices
     return x[tuple(where)]
 
@@ -297,7 +298,7 @@ def _scatter_elements(
 ) -> Array | None:
     if reduction != "none":
         return None
-    where = list(np.indices(indices.shape, sparse=True))
+    where: list[Any] = list(np.indices(indices.shape, sparse=True))
     where[axis] = indices
     result = x.copy()
     result[tuple(where)] = updates
@@ -346,7 +347,7 @@ def _top_k(x: Array, k: Array, *, axis: int = -1, largest: int = 1, sorted: int 
     return [np.take_along_axis(x, order, axis), order]
 
 
-# ---- reductions --------------------------------------------------------------------------------------------------------------------------
+# ---- reductions ------------------------------------------------------------------------------------------------------
 
 
 @fold_rule("ArgMax")

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import onnx_ir as ir
 
 from nxconvert.graph.dims import Dim, bounds
@@ -21,18 +22,19 @@ if TYPE_CHECKING:
     from nxconvert.graph.builder import Builder
 
 _D = ir.DataType
-_EXACT_IN: dict[ir.DataType, frozenset[ir.DataType]] = {
-    _D.BOOL: frozenset({_D.UINT8, _D.INT8, _D.UINT16, _D.INT16, _D.UINT32, _D.INT32, _D.UINT64, _D.INT64, _D.FLOAT16, _D.BFLOAT16, _D.FLOAT, _D.DOUBLE}),
-    _D.UINT8: frozenset({_D.UINT16, _D.INT16, _D.UINT32, _D.INT32, _D.UINT64, _D.INT64, _D.FLOAT16, _D.BFLOAT16, _D.FLOAT, _D.DOUBLE}),
-    _D.INT8: frozenset({_D.INT16, _D.INT32, _D.INT64, _D.FLOAT16, _D.BFLOAT16, _D.FLOAT, _D.DOUBLE}),
-    _D.UINT16: frozenset({_D.UINT32, _D.INT32, _D.UINT64, _D.INT64, _D.FLOAT, _D.DOUBLE}),
-    _D.INT16: frozenset({_D.INT32, _D.INT64, _D.FLOAT, _D.DOUBLE}),
-    _D.UINT32: frozenset({_D.UINT64, _D.INT64, _D.DOUBLE}),
-    _D.INT32: frozenset({_D.INT64, _D.DOUBLE}),
-    _D.FLOAT16: frozenset({_D.FLOAT, _D.DOUBLE}),
-    _D.BFLOAT16: frozenset({_D.FLOAT, _D.DOUBLE}),
-    _D.FLOAT: frozenset({_D.DOUBLE}),
-}  # fmt: skip
+# How many bits of an integer a floating-point number keeps.
+_PRECISION = {_D.BFLOAT16: 8, _D.FLOAT16: 11, _D.FLOAT: 24, _D.DOUBLE: 53}
+
+
+def _keeps_all(wide: ir.DataType, narrow: ir.DataType) -> bool:
+    """Whether ``wide`` has every number of ``narrow``."""
+    if narrow in _PRECISION:
+        return wide in (_D.FLOAT, _D.DOUBLE) and wide.bitwidth > narrow.bitwidth
+    if narrow != _D.BOOL and not narrow.is_integer():
+        return False
+    if wide in _PRECISION:
+        return narrow == _D.BOOL or narrow.bitwidth - narrow.is_signed() <= _PRECISION[wide]
+    return wide.is_integer() and np.can_cast(narrow.numpy(), wide.numpy(), "safe")
 
 
 def made_by(value: Value, op_type: str) -> ir.Node | None:
@@ -53,14 +55,14 @@ def _cast(op: Builder, x: Value, /, *, to: Any, saturate: int = 1) -> Value | No
     node = made_by(x, "Cast")
     if node is not None:
         origin: Any = node.inputs[0]
-        if x.etype in _EXACT_IN.get(origin.etype, ()):
+        if to != _D.STRING and _keeps_all(x.etype, origin.etype):
             return op.cast(origin, _D(to))
     return None
 
 
 @simplify_rule("CastLike")
 def _cast_like(op: Builder, x: Value, like: Value, /, *, saturate: int = 1) -> Value:
-    return op.Cast(x, to=like.etype, saturate=None if saturate else 0)  # type: ignore[no-any-return]
+    return op.Cast(x, to=like.etype, saturate=None if saturate else 0)
 
 
 @simplify_rule("Dropout")
@@ -70,7 +72,7 @@ def _dropout(
     return x if training is None or (training.array is not None and not training.array) else None
 
 
-# ---- shapes -----------------------------------------------------------------------------------------------------------------------------
+# ---- shapes ----------------------------------------------------------------------------------------------------------
 
 
 @simplify_rule("Transpose")
@@ -82,7 +84,7 @@ def _transpose(op: Builder, x: Value, /, *, perm: Sequence[int] | None = None) -
     if node is None or len(order) != x.rank:
         return None
     inner = node.attributes["perm"].as_ints() if "perm" in node.attributes else list(range(x.rank))[::-1]
-    return op.Transpose(node.inputs[0], perm=[inner[axis] for axis in order])  # type: ignore[no-any-return]
+    return op.Transpose(node.inputs[0], perm=[inner[axis] for axis in order])
 
 
 @simplify_rule("Reshape")
@@ -96,7 +98,7 @@ def _reshape(op: Builder, x: Value, shape: Value, /, *, allowzero: int = 0) -> V
     # A size that is 0 copies from the shape between, so only shapes that copy nothing skip it.
     if node is None or any(size == 0 or (isinstance(size, Dim) and not bounds(size)[0]) for size in target):
         return None
-    return op.Reshape(node.inputs[0], shape, allowzero=allowzero or None)  # type: ignore[no-any-return]
+    return op.Reshape(node.inputs[0], shape, allowzero=allowzero or None)
 
 
 @simplify_rule("Flatten")
@@ -121,7 +123,7 @@ def _unsqueeze(op: Builder, x: Value, axes: Value, /) -> Value | None:
 
 
 def _nothing_or_undone(x: Value, axes: Any, inverse: str, rank: int) -> Value | None:
-    """``x`` if no axes are named; the input of the inverse operator if that named the same axes of the tensor of ``rank`` axes."""
+    """``x`` if no axes are named; what the inverse operator took if that named the same axes, of ``rank`` axes."""
     if axes is None:
         return None
     if not axes:
@@ -215,7 +217,7 @@ def _resize(
     return x if scales is None and wanted is not None and wanted == old else None
 
 
-# ---- arithmetic and logic ------------------------------------------------------------------------------------------------------------------
+# ---- arithmetic and logic --------------------------------------------------------------------------------------------
 
 
 def _uniform(value: Value) -> Any:

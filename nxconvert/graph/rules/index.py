@@ -51,7 +51,7 @@ def _slice(
 
 
 def slice_size(size: Int, start: Int, end: Int, step: Int) -> Int | None:
-    """How many elements ``start:end:step`` takes of ``size``, by the rules of ONNX ``Slice``; None if signs are unknown."""
+    """How many elements ``start:end:step`` takes of ``size``, as ONNX ``Slice`` does; None if signs are unknown."""
     if not isinstance(step, int):
         return None
     if step == 0:

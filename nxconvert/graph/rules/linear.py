@@ -45,8 +45,8 @@ def _gemm(
     *,
     alpha: float = 1.0,
     beta: float = 1.0,
-    transA: int = 0,
-    transB: int = 0,
+    transA: int = 0,  # noqa: N803
+    transB: int = 0,  # noqa: N803
 ) -> list[TensorType]:
     want_rank(a, 2, "the left matrix")
     want_rank(b, 2, "the right matrix")

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from nxconvert.graph.builder import Builder
 
 REDUCTIONS = (
-    "ReduceL1", "ReduceL2", "ReduceLogSum", "ReduceLogSumExp", "ReduceMax", "ReduceMean", "ReduceMin", "ReduceProd", "ReduceSum",
-    "ReduceSumSquare",
+    "ReduceL1", "ReduceL2", "ReduceLogSum", "ReduceLogSumExp", "ReduceMax", "ReduceMean", "ReduceMin", "ReduceProd",
+    "ReduceSum", "ReduceSumSquare",
 )  # fmt: skip
 
 
@@ -81,5 +81,7 @@ def _loss(
 
 
 @infer_rule("NegativeLogLikelihoodLoss")
-def _likelihood_loss(op: Builder, x: Value, target: Value, weight: Value | None = None, /, **attributes: Any) -> list[TensorType]:
+def _likelihood_loss(
+    op: Builder, x: Value, target: Value, weight: Value | None = None, /, **attributes: Any
+) -> list[TensorType]:
     return _loss(op, x, target, weight, **attributes)[:1]

@@ -1,4 +1,7 @@
-"""Sequences of tensors. The dims of a sequence are those that its elements share: None for a size that varies between them."""
+"""Sequences of tensors.
+
+The dims of a sequence are those that its elements share: None for a size that varies between them.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import onnx_ir as ir
 
-from nxconvert.graph.dims import Int
+from nxconvert.graph.dims import Int, divide_exactly
 from nxconvert.graph.rules import infer_rule
 from nxconvert.graph.rules.common import dtype_of, integers, normal_axis, tensor, want_rank
 from nxconvert.graph.values import GraphTypeError, TensorType, Value
@@ -46,7 +49,8 @@ def _sequence_construct(op: Builder, first: Value, /, *others: Value) -> list[Te
 def _sequence_insert(op: Builder, sequence: Value, x: Value, position: Value | None = None, /) -> list[TensorType]:
     if sequence.etype != x.etype:
         raise GraphTypeError(f"a {x.etype.name} is inserted into a sequence of {sequence.etype.name}")
-    empty = sequence.producer() is not None and sequence.producer().op_type == "SequenceEmpty"  # type: ignore[union-attr]
+    maker = sequence.producer()
+    empty = maker is not None and maker.op_type == "SequenceEmpty"
     return [TensorType(x.etype, x.dims if empty else _joined(sequence.dims, x.dims), sequence=True)]
 
 
@@ -74,18 +78,16 @@ def _split_to_sequence(
     if split is None:
         part: tuple[Any, ...] = (1,) if keepdims else ()
     else:
-        sizes = integers(split)
-        size = sizes[0] if sizes and len(set(sizes)) == 1 else None
-        if (
-            not split.dims
-            and size is not None
-            and isinstance(x.dims[axis], int)
-            and isinstance(size, int)
-            and x.dims[axis] % size
-        ):  # type: ignore[operator]
-            size = None
-        part = (size if split.dims or isinstance(x.dims[axis], int) or size == 1 else None,)
+        part = (_part_size(x.dims[axis], split),)
     return [TensorType(x.etype, (*x.dims[:axis], *part, *x.dims[axis + 1 :]), sequence=True)]
+
+
+def _part_size(size: Int, split: Value) -> Int | None:
+    """The size of every part: a scalar cuts ``size`` into equal parts and a rest, a vector says each of them."""
+    sizes = integers(split)
+    if not sizes or len(set(sizes)) > 1:
+        return None
+    return sizes[0] if split.dims or divide_exactly(size, sizes[0]) is not None else None
 
 
 @infer_rule("ConcatFromSequence")

@@ -23,6 +23,7 @@ from nxconvert.graph.rules.common import (
     show,
     static_integers,
     tensor,
+    total,
     want_rank,
 )
 from nxconvert.graph.values import GraphTypeError, TensorType, Value
@@ -112,8 +113,8 @@ def _expand(op: Builder, x: Value, shape: Value, /) -> list[TensorType]:
     if target is not None:
         return tensor(x.etype, broadcast_dims(op, x.dims, target))
     wanted: list[Int] = [op.fresh("expand") for _ in range(length_of(shape, "the shape"))]
-    padded = [1] * (len(wanted) - len(x.dims)) + list(x.dims)
-    wanted = [1] * (len(padded) - len(wanted)) + wanted
+    padded: list[Int] = [*[1] * (len(wanted) - len(x.dims)), *x.dims]
+    wanted = [*[1] * (len(padded) - len(wanted)), *wanted]
     # A size that is neither 0 nor 1 stays, whatever is asked for.
     return tensor(
         x.etype, [d if w == 1 or (isinstance(d, int) and d > 1) else w for d, w in zip(padded, wanted, strict=True)]
@@ -193,7 +194,7 @@ def _split_sizes(op: Builder, size: Int, split: Value | None, parts: int | None)
         sizes = integers(split)
         if sizes is None:
             return tuple(op.fresh("split") for _ in range(length_of(split, "the sizes")))
-        agree(sum(sizes, start=0), size, "the parts do not add up to the size")  # type: ignore[arg-type]
+        agree(total(sizes), size, "the parts do not add up to the size")
         return sizes
     if not parts:
         raise GraphTypeError("neither the sizes of the parts nor their number is given")

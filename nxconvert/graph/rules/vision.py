@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 @infer_rule("Resize", "Upsample")
 def _resize(
     op: Builder, x: Value, roi: Value | None = None, scales: Value | None = None, sizes: Value | None = None, /, *,
-    axes: Sequence[int] | None = None, keep_aspect_ratio_policy: str = "stretch", coordinate_transformation_mode: str = "half_pixel",
-    **_: Any,
+    axes: Sequence[int] | None = None, keep_aspect_ratio_policy: str = "stretch",
+    coordinate_transformation_mode: str = "half_pixel", **_: Any,
 ) -> list[TensorType]:  # fmt: skip
     which = list(range(len(x.dims))) if axes is None else normal_axes(axes, len(x.dims))
     dims = list(x.dims)

@@ -9,7 +9,7 @@ import onnx_ir as ir
 
 from nxconvert.graph.dims import Int, compare, floordiv, minimum, product
 from nxconvert.graph.rules import infer_rule
-from nxconvert.graph.rules.common import Dims, agree, ceil_div, integers, tensor, want_rank
+from nxconvert.graph.rules.common import Dims, agree, ceil_div, integers, length_of, tensor, want_rank
 from nxconvert.graph.values import GraphTypeError, TensorType, Value
 
 if TYPE_CHECKING:
@@ -56,7 +56,8 @@ def _slides(size: Int, window: _Window, auto_pad: str = "NOTSET", ceil_mode: int
     if not ceil_mode:
         return floordiv(room, window.stride) + 1
     positions = ceil_div(room, window.stride) + 1
-    # A window starts inside the input or the padding before it, which only matters if it could start in the padding after.
+    # A window starts inside the input or the padding before it, which only matters if it could start in the padding
+    # after.
     if compare(window.after + window.stride, "<=", window.extent):
         return positions
     return minimum(positions, ceil_div(size + window.before, window.stride))
@@ -86,8 +87,8 @@ def _conv_dims(
 
 @infer_rule("Conv")
 def _conv(
-    op: Builder, x: Value, w: Value, b: Value | None = None, /, *, group: int = 1, kernel_shape: Any = None, strides: Any = None,
-    pads: Any = None, dilations: Any = None, auto_pad: str = "NOTSET",
+    op: Builder, x: Value, w: Value, b: Value | None = None, /, *, group: int = 1, kernel_shape: Any = None,
+    strides: Any = None, pads: Any = None, dilations: Any = None, auto_pad: str = "NOTSET",
 ) -> list[TensorType]:  # fmt: skip
     dims = _conv_dims(x.dims, w.dims, group, kernel_shape, strides, pads, dilations, auto_pad)
     _check_bias(b, dims[1])
@@ -108,9 +109,9 @@ def _conv_integer(
 
 @infer_rule("QLinearConv")
 def _q_linear_conv(
-    op: Builder, x: Value, x_scale: Value, x_zero: Value, w: Value, w_scale: Value, w_zero: Value, y_scale: Value, y_zero: Value,
-    b: Value | None = None, /, *, group: int = 1, kernel_shape: Any = None, strides: Any = None, pads: Any = None,
-    dilations: Any = None, auto_pad: str = "NOTSET",
+    op: Builder, x: Value, x_scale: Value, x_zero: Value, w: Value, w_scale: Value, w_zero: Value, y_scale: Value,
+    y_zero: Value, b: Value | None = None, /, *, group: int = 1, kernel_shape: Any = None, strides: Any = None,
+    pads: Any = None, dilations: Any = None, auto_pad: str = "NOTSET",
 ) -> list[TensorType]:  # fmt: skip
     return [
         TensorType(y_zero.etype, _conv_dims(x.dims, w.dims, group, kernel_shape, strides, pads, dilations, auto_pad))
@@ -125,8 +126,9 @@ def _check_bias(b: Value | None, channels: Int) -> None:
 
 @infer_rule("DeformConv")
 def _deform_conv(
-    op: Builder, x: Value, w: Value, offset: Value, b: Value | None = None, mask: Value | None = None, /, *, group: int = 1,
-    offset_group: int = 1, kernel_shape: Any = None, strides: Any = None, pads: Any = None, dilations: Any = None,
+    op: Builder, x: Value, w: Value, offset: Value, b: Value | None = None, mask: Value | None = None, /, *,
+    group: int = 1, offset_group: int = 1, kernel_shape: Any = None, strides: Any = None, pads: Any = None,
+    dilations: Any = None,
 ) -> list[TensorType]:  # fmt: skip
     dims = _conv_dims(x.dims, w.dims, group, kernel_shape, strides, pads, dilations, "NOTSET")
     _check_bias(b, dims[1])
@@ -141,8 +143,9 @@ def _deform_conv(
 
 @infer_rule("ConvTranspose")
 def _conv_transpose(
-    op: Builder, x: Value, w: Value, b: Value | None = None, /, *, group: int = 1, kernel_shape: Any = None, strides: Any = None,
-    pads: Any = None, dilations: Any = None, auto_pad: str = "NOTSET", output_padding: Any = None, output_shape: Any = None,
+    op: Builder, x: Value, w: Value, b: Value | None = None, /, *, group: int = 1, kernel_shape: Any = None,
+    strides: Any = None, pads: Any = None, dilations: Any = None, auto_pad: str = "NOTSET",
+    output_padding: Any = None, output_shape: Any = None,
 ) -> list[TensorType]:  # fmt: skip
     if len(x.dims) < 3 or len(x.dims) != len(w.dims):
         raise GraphTypeError(f"the input has rank {len(x.dims)}, the weight {len(w.dims)}")
@@ -177,8 +180,8 @@ def _pooled(
 
 @infer_rule("AveragePool", "LpPool")
 def _pool(
-    op: Builder, x: Value, /, *, kernel_shape: Sequence[int], strides: Any = None, pads: Any = None, dilations: Any = None,
-    auto_pad: str = "NOTSET", ceil_mode: int = 0, **_: Any,
+    op: Builder, x: Value, /, *, kernel_shape: Sequence[int], strides: Any = None, pads: Any = None,
+    dilations: Any = None, auto_pad: str = "NOTSET", ceil_mode: int = 0, **_: Any,
 ) -> list[TensorType]:  # fmt: skip
     return tensor(x.etype, _pooled(x, kernel_shape, strides, pads, dilations, auto_pad, ceil_mode))
 
@@ -197,8 +200,8 @@ def _global_pool(op: Builder, x: Value, /, **_: Any) -> list[TensorType]:
 
 @infer_rule("MaxUnpool")
 def _max_unpool(
-    op: Builder, x: Value, indices: Value, output_shape: Value | None = None, /, *, kernel_shape: Sequence[int], strides: Any = None,
-    pads: Any = None,
+    op: Builder, x: Value, indices: Value, output_shape: Value | None = None, /, *, kernel_shape: Sequence[int],
+    strides: Any = None, pads: Any = None,
 ) -> list[TensorType]:  # fmt: skip
     if output_shape is not None:
         known = integers(output_shape)
@@ -214,7 +217,9 @@ def _col2im(op: Builder, x: Value, image_shape: Value, block_shape: Value, /, **
     want_rank(x, 3, "the input")
     image, block = integers(image_shape), integers(block_shape)
     channels = op.fresh("channels", low=1) if block is None else floordiv(x.dims[1], product(block))
-    space = image if image is not None else [op.fresh("image") for _ in range(int(image_shape.dims[0]))]  # type: ignore[arg-type]
+    space = (
+        image if image is not None else [op.fresh("image") for _ in range(length_of(image_shape, "the image's shape"))]
+    )
     return tensor(x.etype, [x.dims[0], channels, *space])
 
 
