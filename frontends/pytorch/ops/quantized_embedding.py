@@ -22,37 +22,45 @@ def embedding_bag_unpack(op: Builder, W_prepack: Any) -> Quantized:
     return weight
 
 
-@aten("quantized::embedding_byte", "quantized::embedding_4bit")
-def embedding(op: Builder, weight: Any, indices: Value, pruned_weights: bool = False) -> Value:
-    """The rows of the table, as floats."""
-    table = weight.weight
-    if pruned_weights:
+def _rows(op: Builder, packed: Any, indices: Value, pruned: bool, half: bool) -> Value:
+    """The rows at ``indices`` as floats; ``half`` if scale and offset have the precision of float16, as for 4 bits."""
+    table = packed.weight
+    if pruned:
         raise LoweringError("a pruned table of embeddings has rows elsewhere than where their indices say")
     if not isinstance(table, QuantizedValue):
         return op.Gather(table, indices, axis=0)
+    scale = table.scale
+    offset = op.Mul(op.Neg(scale), op.cast(table.zero_point, DataType.FLOAT))
+    if half:
+        scale, offset = (op.Cast(op.Cast(x, to=DataType.FLOAT16), to=DataType.FLOAT) for x in (scale, offset))
+    if scale.rank:
+        scale, offset = (op.Unsqueeze(op.Gather(x, indices, axis=0), [-1]) for x in (scale, offset))
     steps = op.Cast(op.Gather(table.integers(op), indices, axis=0), to=DataType.FLOAT)
-    scale, origin = (_of_rows(op, x, indices) for x in (table.scale, table.zero_point))
-    return op.Mul(op.Sub(steps, op.cast(origin, DataType.FLOAT)), scale)
+    return op.Add(op.Mul(steps, scale), offset)
 
 
-def _of_rows(op: Builder, parameter: Value, indices: Value) -> Value:
-    """The scales or zero points of the rows, [..., 1]."""
-    return op.Unsqueeze(op.Gather(parameter, indices, axis=0), [-1]) if parameter.rank else parameter
+def _register(name: str, half: bool) -> None:
+    @aten(f"quantized::embedding_{name}")
+    def embedding(op: Builder, weight: Any, indices: Value, pruned_weights: bool = False) -> Value:
+        """The rows of the table, as floats."""
+        return _rows(op, weight, indices, pruned_weights, half)
+
+    @aten(f"quantized::embedding_bag_{name}")
+    def bag(
+        op: Builder, weight: Any, indices: Value, offsets: Value | None = None, scale_grad_by_freq: bool = False,
+        mode: Int = 0, pruned_weights: bool = False, per_sample_weights: Value | None = None,
+        compressed_indices_mapping: Value | None = None, include_last_offset: bool = False,
+    ) -> Value:  # fmt: skip
+        """The sums of the rows of each bag, whatever ``mode`` says; without offsets each row of indices is a bag."""
+        pruned = pruned_weights or compressed_indices_mapping is not None
+        rows = _rows(op, weight, indices, pruned, half)
+        if offsets is None:
+            if per_sample_weights is not None:
+                rows = op.Mul(rows, op.Unsqueeze(per_sample_weights, [-1]))
+            return op.ReduceSum(rows, [1], keepdims=0)
+        every = op.Range(0, indices.dims[0], 1)
+        return embedding_bag(op, rows, every, offsets, False, 0, False, per_sample_weights, include_last_offset)[0]
 
 
-@aten("quantized::embedding_bag_byte", "quantized::embedding_bag_4bit")
-def quantized_embedding_bag(
-    op: Builder, weight: Any, indices: Value, offsets: Value | None = None, scale_grad_by_freq: bool = False,
-    mode: Int = 0, pruned_weights: bool = False, per_sample_weights: Value | None = None,
-    compressed_indices_mapping: Value | None = None, include_last_offset: bool = False,
-) -> Value:  # fmt: skip
-    """The sums of the rows of each bag, whatever ``mode`` says; without offsets each row of indices is a bag."""
-    if compressed_indices_mapping is not None:
-        raise LoweringError("a compressed table of embeddings has rows elsewhere than where their indices say")
-    rows = embedding(op, weight, indices, pruned_weights)
-    if offsets is None:
-        if per_sample_weights is not None:
-            rows = op.Mul(rows, op.Unsqueeze(per_sample_weights, [-1]))
-        return op.ReduceSum(rows, [1], keepdims=0)
-    every = op.Range(0, indices.dims[0], 1)
-    return embedding_bag(op, rows, every, offsets, False, 0, False, per_sample_weights, include_last_offset)[0]
+_register("byte", half=False)
+_register("4bit", half=True)
