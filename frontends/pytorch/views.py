@@ -113,7 +113,7 @@ def _unfold(op: Builder, base: Value, new: Value, *_: Any, **__: Any) -> Value:
 
 def _part(op: Builder, base: Value, new: Value, number: int, axis: int, sizes: Sequence[Int]) -> Value:
     """Writes to part ``number`` of those of ``sizes`` that follow each other along an axis."""
-    start: Int = sum(sizes[:number], start=0)  # type: ignore[arg-type]
+    start: Int = sum(sizes[:number], start=0)
     return scatter.write_region(op, base, new, axis, start, sizes[number])
 
 
@@ -153,8 +153,9 @@ def _tensor_split(
 
 
 def _split_along(axis: int) -> ViewOp:
-    def write(op: Builder, base: Value, new: Value, number: int, *args: Any, **kwargs: Any) -> Value:
-        return _tensor_split(op, base, new, number, *args, **kwargs, dim=axis if base.rank > 1 else 0)
+    def write(op: Builder, base: Value, new: Value, number: int, indices: Any = None, sections: Any = None) -> Value:
+        at = sections if indices is None else indices
+        return _tensor_split(op, base, new, number, at, axis if base.rank > 1 else 0)
 
     return ViewOp(write, several=True)
 

@@ -38,7 +38,7 @@ def int_range(op: Builder, start: Int, end: Int | None = None, step: int = 1) ->
     if end is None:
         start, end = 0, start
     if isinstance(start, int) and isinstance(end, int) and abs(end - start) <= FOLD_LIMIT * abs(step):
-        return op.const(np.arange(start, end, step, np.int64))
+        return op.const(np.arange(start, end, step, dtype=np.int64))
     return op.Range(start, end, step)
 
 
@@ -142,14 +142,14 @@ def _arange(op: Builder, start: Number, end: Number, step: Number, dtype: DType 
     first, last, stride = bounds
     if isinstance(stride, int) and all(isinstance(x, (int, Dim)) for x in bounds):
         return op.cast(int_range(op, first, last, stride), target)  # type: ignore[arg-type]
-    if all(isinstance(x, (int, float)) for x in bounds):
-        count = max(0, math.ceil((last - first) / stride))  # type: ignore[operator]
+    if isinstance(first, (int, float)) and isinstance(last, (int, float)) and isinstance(stride, (int, float)):
+        count = max(0, math.ceil((last - first) / stride))
         # The count is that of the numbers as they are, the elements of another integer dtype are whole.
-        base, pace = (first, stride) if is_float(target) else (int(first), int(stride))  # type: ignore[arg-type]
+        base, pace = (first, stride) if is_float(target) else (int(first), int(stride))
         if count <= FOLD_LIMIT:
             return op.const((base + np.arange(count, dtype=np.float64) * pace).astype(target.numpy()), target)
         counted = op.Cast(int_range(op, count), to=DataType.DOUBLE)
-        return op.cast(op.Add(op.Mul(counted, float(pace)), float(base)), target)  # type: ignore[arg-type]
+        return op.cast(op.Add(op.Mul(counted, float(pace)), float(base)), target)
     working = DataType.INT64 if whole else DataType.DOUBLE
     return op.cast(op.Range(*(as_tensor(op, x, working) for x in bounds)), target)
 

@@ -11,6 +11,7 @@ from nxconvert.frontends.pytorch.ops.common import all_static, axis_of, result_t
 from nxconvert.frontends.pytorch.ops.create import int_range
 from nxconvert.frontends.pytorch.ops.select import sliced
 from nxconvert.frontends.pytorch.ops.shape import int_list, ravel
+from nxconvert.frontends.pytorch.ops.widening import emit
 from nxconvert.frontends.pytorch.table import Builder, Dim, Int, Ints, LoweringError, Value, Values, aten
 
 from nxconvert.graph.dims import compare, divide_exactly, floordiv, maximum, minimum
@@ -20,13 +21,18 @@ from nxconvert.graph.dims import compare, divide_exactly, floordiv, maximum, min
 
 @aten("cat", "concat", "concatenate")
 def cat(op: Builder, tensors: Values, dim: Int = 0) -> Value:
-    if isinstance(tensors, Value):
-        rank = sequence_rank(tensors)
-        return op.ConcatFromSequence(tensors, axis=axis_of(dim, rank))
+    sequence = _as_sequence(tensors)
+    if sequence is not None:
+        return op.ConcatFromSequence(sequence, axis=axis_of(dim, sequence_rank(sequence)))
     values = _without_legacy_empties(tensors)
     if len(values) == 1:
         return op.cast(values[0], result_type(*tensors))
     return op.Concat(*_promoted(op, values, tensors), axis=axis_of(dim, values[0].rank))
+
+
+def _as_sequence(tensors: Any) -> Value | None:
+    """A list of tensors if it is a sequence of the graph."""
+    return tensors if isinstance(tensors, Value) else None
 
 
 def sequence_rank(sequence: Value) -> int:
@@ -54,9 +60,9 @@ def _promoted(op: Builder, values: Sequence[Value], among: Sequence[Value] | Non
 
 @aten("stack")
 def stack(op: Builder, tensors: Values, dim: Int = 0) -> Value:
-    if isinstance(tensors, Value):
-        rank = sequence_rank(tensors)
-        return op.ConcatFromSequence(tensors, axis=axis_of(dim, rank + 1), new_axis=1)
+    sequence = _as_sequence(tensors)
+    if sequence is not None:
+        return op.ConcatFromSequence(sequence, axis=axis_of(dim, sequence_rank(sequence) + 1), new_axis=1)
     return stacked(op, tensors, axis_of(dim, tensors[0].rank + 1))
 
 
@@ -81,7 +87,7 @@ def chunk_cat(op: Builder, tensors: Values, dim: Int, num_chunks: Int) -> Value:
         chunk = floordiv(size + num_chunks - 1, num_chunks)
         padding = chunk * num_chunks - size
         if padding != 0:
-            value = op.Pad(value, [0, padding], None, [axis])
+            value = emit(op, "Pad", value, [0, padding], None, [axis])
         lead = list(value.dims[:axis])
         rest = chunk * 1
         for d in value.dims[axis + 1 :]:
@@ -115,10 +121,11 @@ def column_stack(op: Builder, tensors: Values) -> Value:
 def block_diag(op: Builder, tensors: Values) -> Value:
     blocks = [atleast(op, value, 2) for value in _promoted(op, list(tensors))]
     width: Int = sum((block.dims[1] for block in blocks), start=0)
-    rows, before = [], 0
+    rows: list[Value] = []
+    before: Int = 0
     for block in blocks:
         after = width - before - block.dims[1]
-        rows.append(op.Pad(block, [before, after], None, [1]) if len(blocks) > 1 else block)
+        rows.append(emit(op, "Pad", block, [before, after], None, [1]) if len(blocks) > 1 else block)
         before = before + block.dims[1]
     return op.Concat(*rows, axis=0) if len(rows) > 1 else rows[0]
 
@@ -192,21 +199,24 @@ def chunk_sizes(size: Int, chunks: int) -> list[Int]:
 
 @aten("tensor_split.sections")
 def tensor_split_sections(op: Builder, self: Value, sections: Int, dim: Int = 0) -> list[Value]:
-    return tensor_split(op, self, sections, dim)
+    return _split_where(op, self, sections, axis_of(dim, self.rank))
 
 
 @aten("tensor_split.indices")
 def tensor_split(op: Builder, self: Value, indices: Ints, dim: Int = 0) -> list[Value]:
-    axis = axis_of(dim, self.rank)
-    sizes, cuts = tensor_split_parts(self.dims[axis], indices)
-    if sizes is not None:
-        return split_at(op, self, axis, sizes)
-    return [sliced(op, self, axis, start, end) for start, end in itertools.pairwise(cuts)]
+    return _split_where(op, self, indices, axis_of(dim, self.rank))
 
 
 @aten("tensor_split.tensor_indices_or_sections")
 def tensor_split_tensor(op: Builder, self: Value, tensor_indices_or_sections: Value, dim: Int = 0) -> list[Value]:
-    return tensor_split(op, self, integers_in(op, tensor_indices_or_sections), dim)
+    return _split_where(op, self, integers_in(op, tensor_indices_or_sections), axis_of(dim, self.rank))
+
+
+def _split_where(op: Builder, x: Value, at: Int | Sequence[Int], axis: int) -> list[Value]:
+    sizes, cuts = tensor_split_parts(x.dims[axis], at)
+    if sizes is not None:
+        return split_at(op, x, axis, sizes)
+    return [sliced(op, x, axis, start, end) for start, end in itertools.pairwise(cuts)]
 
 
 def integers_in(op: Builder, x: Value) -> Int | list[Int]:
@@ -240,22 +250,23 @@ def tensor_split_parts(size: Int, at: Int | Sequence[Int]) -> tuple[list[Int] | 
     return [b - a for a, b in pairs] if all(compare(b, ">=", a) for a, b in pairs) else None, cuts
 
 
-def _split_axis(axis: int, least_rank: int) -> Any:
-    def split_along(op: Builder, self: Value, indices: Ints) -> list[Value]:
-        if self.rank < least_rank:
-            raise LoweringError(f"a tensor of rank {self.rank} has no axis to split along")
-        return tensor_split(op, self, indices, axis if self.rank > 1 else 0)
+def _register_split(name: str, axis: int, least_rank: int) -> None:
+    def split(op: Builder, x: Value, at: Int | Sequence[Int]) -> list[Value]:
+        if x.rank < least_rank:
+            raise LoweringError(f"a tensor of rank {x.rank} has no axis to split along")
+        return _split_where(op, x, at, axis if x.rank > 1 else 0)
 
-    def split_sections(op: Builder, self: Value, sections: Int) -> list[Value]:
-        return split_along(op, self, sections)
+    @aten(f"{name}.int")
+    def sections(op: Builder, self: Value, sections: Int) -> list[Value]:
+        return split(op, self, sections)
 
-    return split_sections, split_along
+    @aten(f"{name}.array")
+    def indices(op: Builder, self: Value, indices: Ints) -> list[Value]:
+        return split(op, self, indices)
 
 
 for _name, _axis, _rank in (("hsplit", 1, 1), ("vsplit", 0, 2), ("dsplit", 2, 3)):
-    _sections, _indices = _split_axis(_axis, _rank)
-    aten(f"{_name}.int")(_sections)
-    aten(f"{_name}.array")(_indices)
+    _register_split(_name, _axis, _rank)
 
 
 @aten("unbind.int", "unbind_copy.int")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from nxconvert.frontends.pytorch.ops.common import as_tensor, convert_number
 from nxconvert.frontends.pytorch.ops.create import filled
@@ -62,13 +63,14 @@ def _grown(op: Builder, x: Value, pairs: Pairs, mode: str, value: Number | None 
     if mode == "circular" and 0 in x.dims:
         return filled(op, [d + sum(pairs.get(axis, (0, 0))) for axis, d in enumerate(x.dims)], 0, x.etype)
     around = [pairs[axis][0] for axis in axes] + [pairs[axis][1] for axis in axes]
+    filler: Any
     if isinstance(value, (Dim, Scalar)):
         filler = as_tensor(op, value, x.etype)
     else:
         filler = convert_number(value, x.etype) if value else None
     every = None if axes == list(range(x.rank)) else axes
     name = None if mode == "constant" else MODES[mode]
-    return emit(op, "Pad", x, around, filler, every, mode=name)  # type: ignore[no-any-return]
+    return emit(op, "Pad", x, around, filler, every, mode=name)
 
 
 def _cropped(op: Builder, x: Value, pairs: Pairs) -> Value:
@@ -76,7 +78,7 @@ def _cropped(op: Builder, x: Value, pairs: Pairs) -> Value:
         return x
     axes = sorted(pairs)
     ends = [x.dims[axis] - pairs[axis][1] for axis in axes]
-    return op.Slice(x, [pairs[axis][0] for axis in axes], ends, axes)  # type: ignore[no-any-return]
+    return op.Slice(x, [pairs[axis][0] for axis in axes], ends, axes)
 
 
 @aten("constant_pad_nd")

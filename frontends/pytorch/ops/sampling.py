@@ -51,11 +51,11 @@ def _register_standard(name: str, draw: Any) -> None:
 
     @aten(name)
     def of_size(op: Builder, size: Ints, *, dtype: DType | None = None, **_: Any) -> Value:
-        return draw(op, int_list(size), DEFAULT_FLOAT if dtype is None else dtype_of(dtype))  # type: ignore[no-any-return]
+        return draw(op, int_list(size), DEFAULT_FLOAT if dtype is None else dtype_of(dtype))
 
     @aten(f"{name}_like")
     def like(op: Builder, self: Value, *, dtype: DType | None = None, **_: Any) -> Value:
-        return draw(op, self.dims, self.etype if dtype is None else dtype_of(dtype))  # type: ignore[no-any-return]
+        return draw(op, self.dims, self.etype if dtype is None else dtype_of(dtype))
 
 
 _register_standard("rand", uniform_numbers)
@@ -72,13 +72,13 @@ def uniform(op: Builder, self: Value, low: Number = 0, high: Number = 1, **named
 
 @aten("exponential")
 def exponential(op: Builder, self: Value, lambd: Number = 1, **_: Any) -> Value:
-    return op.Div(_exponential(op, self.dims, self.etype), as_tensor(op, lambd, self.etype))  # type: ignore[no-any-return]
+    return op.Div(_exponential(op, self.dims, self.etype), as_tensor(op, lambd, self.etype))
 
 
 def _exponential(op: Builder, dims: Sequence[Int], dtype: ir.DataType) -> Value:
     """Of 1 - u, which is never 0, the logarithm is finite."""
     numbers = uniform_numbers(op, dims, dtype)
-    return op.Neg(op.Log(op.Sub(1.0, numbers)))  # type: ignore[no-any-return]
+    return op.Neg(op.Log(op.Sub(1.0, numbers)))
 
 
 # ---- integers --------------------------------------------------------------------------------------------------------
@@ -114,7 +114,7 @@ def randint_like_from(op: Builder, self: Value, low: Int, high: Int, *, dtype: D
 @aten("randperm")
 def randperm(op: Builder, n: Int, *, dtype: DType | None = 4, **_: Any) -> Value:
     """The order of random numbers is a random order."""
-    _, order = best(op, uniform_numbers(op, [n], DEFAULT_FLOAT), n, 0, largest=True)
+    order = best(op, uniform_numbers(op, [n], DEFAULT_FLOAT), n, 0, largest=True)[1]
     return op.cast(order, DataType.INT64 if dtype is None else dtype_of(dtype))
 
 
@@ -179,4 +179,4 @@ def multinomial(
         drawn = op.Multinomial(chances, sample_size=num_samples, dtype=DataType.INT64)
     else:
         _, drawn = best(op, op.Div(rows, _exponential(op, rows.dims, rows.etype)), num_samples, 1, largest=True)
-    return op.Squeeze(drawn, [0]) if self.rank == 1 else drawn  # type: ignore[no-any-return]
+    return op.Squeeze(drawn, [0]) if self.rank == 1 else drawn

@@ -92,7 +92,7 @@ def _combine(op: Builder, op_type: str, x: Value, at: Value, updates: Value, red
     """``ScatterND`` or ``ScatterElements`` with a reduction, which is "none" where what is written replaces."""
     emit = getattr(op, op_type)
     if reduction == "none":
-        return emit(x, at, updates, **axis)  # type: ignore[no-any-return]
+        return emit(x, at, updates, **axis)
     wide = _WIDER.get(x.etype, x.etype)
     return op.cast(emit(op.cast(x, wide), at, op.cast(updates, wide), reduction=reduction, **axis), x.etype)
 
@@ -290,7 +290,7 @@ def write_slice(
         begin = maximum(start + size, 0) if compare(start, "<", 0) else minimum(start, size)
         return write_region(op, x, new, axis, begin, length)
     if length is not None and all_static([size, start, length, step]):
-        return _write_static(op, x, new, axis, np.arange(size)[start:end:step])  # type: ignore[misc, arg-type]
+        return _write_static(op, x, new, axis, np.arange(size)[start:end:step])  # type: ignore[arg-type]
     return write_rows(op, x, new, axis, sliced(op, int_range(op, size), 0, start, end, step))
 
 

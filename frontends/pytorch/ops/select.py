@@ -92,10 +92,11 @@ def diagonal_of(op: Builder, self: Value, offset: Int = 0, dim1: Int = 0, dim2: 
     flat, axis = op.reshape(x, [*lead, rows * columns]), len(lead)
     # Ending a whole step behind the last element never reaches another one, and is right for an empty diagonal too.
     step = columns + 1
-    bounds = [[start], [start + length * step], [axis], [step]]
+    bounds: list[list[Int]] = [[start], [start + length * step], [axis], [step]]
     if isinstance(length, int) and isinstance(step, int):
         return op.Slice(flat, *bounds)
-    return op.node("Slice", [flat, *map(op.dims_tensor, bounds)], {}, [TensorType(flat.etype, (*lead, length))])[0]
+    vectors = [op.dims_tensor(bound) for bound in bounds]
+    return op.node("Slice", [flat, *vectors], {}, [TensorType(flat.etype, (*lead, length))])[0]
 
 
 @aten("diag")
@@ -130,11 +131,11 @@ def padded(op: Builder, x: Value, before: Int, after: Int) -> Value:
     """``x`` with zeros around its last axis."""
     if before == 0 and after == 0:
         return x
-    return emit(op, "Pad", x, [before, after], None, [-1])  # type: ignore[no-any-return]
+    return emit(op, "Pad", x, [before, after], None, [-1])
 
 
 def _triangle(op: Builder, x: Value, diagonal: Int, *, upper: bool) -> Value:
-    return emit(op, "Trilu", x, None if diagonal == 0 else op.dim_value(diagonal), upper=int(upper))  # type: ignore[no-any-return]
+    return emit(op, "Trilu", x, None if diagonal == 0 else op.dim_value(diagonal), upper=int(upper))
 
 
 @aten("tril")

@@ -361,7 +361,8 @@ def repeat(op: Builder, self: Value, repeats: Ints) -> Value:
 @aten("tile")
 def tile(op: Builder, self: Value, dims: Ints) -> Value:
     times = int_list(dims)
-    return repeat(op, self, [1] * (self.rank - len(times)) + times)
+    ones: list[Int] = [1] * (self.rank - len(times))
+    return repeat(op, self, ones + times)
 
 
 @aten("repeat_interleave.self_int")

@@ -17,7 +17,7 @@ def best(op: Builder, x: Value, k: Int, axis: int, largest: bool) -> tuple[Value
     """The ``k`` largest or smallest elements along an axis and their indices, in order; equal ones stay in order."""
     if not x.rank:
         return x, op.const(0, DataType.INT64)
-    return emit(op, "TopK", x, [k], axis=axis, largest=int(largest), sorted=1)  # type: ignore[no-any-return]
+    return emit(op, "TopK", x, [k], axis=axis, largest=int(largest), sorted=1)
 
 
 def _sorted(op: Builder, x: Value, dim: Int, descending: bool) -> tuple[Value, Value]:
@@ -109,7 +109,7 @@ def _places(op: Builder, sequence: Value, values: Value, right: bool, out_int32:
     column = op.Unsqueeze(op.cast(values, sequence.etype), [-1])
     after = emit(op, "Greater" if right else "GreaterOrEqual", row, column)
     before = op.Cast(op.Not(after), to=DataType.INT32 if out_int32 else DataType.INT64)
-    return op.ReduceSum(before, [-1], keepdims=0)  # type: ignore[no-any-return]
+    return op.ReduceSum(before, [-1], keepdims=0)
 
 
 # ---- histograms ------------------------------------------------------------------------------------------------------
@@ -137,7 +137,8 @@ def histogram_of_count(
     weight: Value | None = None,
     density: bool = False,
 ) -> tuple[Value, Value]:
-    edges = _even_edges(op, self, bins, *(range or (0, 0)), 0.5)
+    low, high = range or (0, 0)
+    edges = _even_edges(op, self, bins, low, high, 0.5)
     return _with_density(op, _histogram(op, self, edges, weight), edges, density)
 
 
@@ -165,9 +166,9 @@ def _histogram(op: Builder, x: Value, edges: Value, weight: Value | None) -> Val
     below = op.Or(op.Less(flat, upper), op.And(last, op.Equal(flat, upper)))
     inside = op.And(op.GreaterOrEqual(flat, lower), below)
     if weight is None:
-        return op.ReduceSum(op.Cast(inside, to=x.etype), [1], keepdims=0)  # type: ignore[no-any-return]
+        return op.ReduceSum(op.Cast(inside, to=x.etype), [1], keepdims=0)
     weights = where(op, inside, op.reshape(weight, flat.dims), op.const(0, weight.etype))
-    return op.ReduceSum(weights, [1], keepdims=0)  # type: ignore[no-any-return]
+    return op.ReduceSum(weights, [1], keepdims=0)
 
 
 def _with_density(op: Builder, counts: Value, edges: Value, density: bool) -> tuple[Value, Value]:
@@ -189,4 +190,4 @@ def bincount(op: Builder, self: Value, weights: Value | None = None, minlength: 
         ones = filled(op, values.dims, 1, DataType.INT64)
     else:
         ones = op.cast(weights, DataType.FLOAT if weights.etype == DataType.FLOAT else DataType.DOUBLE)
-    return op.ScatterElements(filled(op, [length], 0, ones.etype), values, ones, axis=0, reduction="add")  # type: ignore[no-any-return]
+    return op.ScatterElements(filled(op, [length], 0, ones.etype), values, ones, axis=0, reduction="add")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
-from nxconvert.frontends.pytorch.ops.common import all_static, axis_of, repeat_to, static_ints
+from nxconvert.frontends.pytorch.ops.common import axis_of, repeat_to, static_ints
 from nxconvert.frontends.pytorch.ops.create import filled, int_range
 from nxconvert.frontends.pytorch.ops.shape import contiguous_strides, int_list, moved, transposed
 from nxconvert.frontends.pytorch.ops.widening import emit
@@ -91,7 +92,7 @@ def im2col(op: Builder, self: Value, kernel_size: Ints, dilation: Ints, padding:
 def _padded(op: Builder, x: Value, padding: Sequence[int]) -> Value:
     if not any(padding):
         return x
-    return emit(op, "Pad", x, [*padding, *padding], None, [-2, -1])  # type: ignore[no-any-return]
+    return emit(op, "Pad", x, [*padding, *padding], None, [-2, -1])
 
 
 @aten("col2im")
@@ -138,9 +139,11 @@ def as_strided(op: Builder, self: Value, size: Ints, stride: Ints, storage_offse
 
 def strided_index(op: Builder, sizes: Sequence[Int], strides: Sequence[Int], offset: Int) -> Value:
     """The place in memory of each element of a tensor with these sizes and strides."""
-    if all_static([*sizes, *strides, offset]) and product(sizes) <= FOLD_LIMIT:  # type: ignore[operator]
-        steps = [np.arange(n) * s for n, s in zip(sizes, strides, strict=True)]
-        return op.const(sum(np.ix_(*steps), np.full([], offset)).astype(np.int64))  # type: ignore[call-overload]
+    numbers = [x for x in (*sizes, *strides, offset) if isinstance(x, int)]
+    if len(numbers) == 2 * len(sizes) + 1 and math.prod(numbers[: len(sizes)]) <= FOLD_LIMIT:
+        counts, steps = numbers[: len(sizes)], numbers[len(sizes) : -1]
+        places = [np.arange(n) * s for n, s in zip(counts, steps, strict=True)]
+        return op.const(np.asarray(sum(np.ix_(*places), numbers[-1]), np.int64))
     total = op.dim_value(offset)
     for axis, (count, step) in enumerate(zip(sizes, strides, strict=True)):
         place = op.Mul(int_range(op, count), step)
