@@ -18,6 +18,7 @@ from nxconvert.frontends.pytorch.dtypes import DataType
 from nxconvert.frontends.pytorch.ops.common import as_tensor
 from nxconvert.frontends.pytorch.script import abstract, lists
 from nxconvert.frontends.pytorch.script.abstract import Content, NumberSpec, Same, Spec
+from nxconvert.frontends.pytorch.script.frames import Frame, ScriptRaise
 from nxconvert.frontends.pytorch.script.values import (
     Box,
     Cell,
@@ -35,7 +36,7 @@ from nxconvert.graph.builder import Builder, TensorType, Value
 from nxconvert.graph.dims import Int
 
 if TYPE_CHECKING:
-    from nxconvert.frontends.pytorch.script.interpreter import Frame, Interpreter
+    from nxconvert.frontends.pytorch.script.interpreter import Interpreter
 
 UNROLL_ROUNDS = 16
 """A loop of at most so many rounds, known beforehand, is unrolled."""
@@ -142,8 +143,6 @@ def content_for(cell: Cell, value: Any) -> Any:
 
 def traced_if(ip: Interpreter, condition: Value, node: ast.If, frame: Frame) -> None:
     """Runs both branches and binds what both assign or either changes to the outputs of an ``If``."""
-    from nxconvert.frontends.pytorch.script.interpreter import ScriptRaise
-
     names = ip.op.snapshot()
     scope, source = ip.op.scope, ip.op.source
     outcomes: list[Outcome] = []
@@ -248,8 +247,6 @@ def _with_aliases(ip: Interpreter, condition: Value, merged: Any, a: Any, b: Any
 
 def choose(ip: Interpreter, condition: Value, then: Callable[[], Any], otherwise: Callable[[], Any]) -> Any:
     """The result of one of two actions, chosen when the graph runs."""
-    from nxconvert.frontends.pytorch.script.interpreter import Frame
-
     frame = Frame("", {})
 
     def run(action: Callable[[], Any]) -> Outcome:
@@ -562,23 +559,3 @@ class _Trial:
 
 def _lists_in(frame: Frame) -> list[ListCell]:
     return [value for value in frame.variables.values() if isinstance(value, ListCell)]
-
-
-def reversed_sequence(ip: Interpreter, sequence: Value) -> Value:
-    """The sequence with its items in reverse order; the standard operators have none for that."""
-    op = ip.op
-    length = op.SequenceLength(sequence)
-    empty = op.SequenceEmpty(dtype=sequence.etype)
-    body = op.child()
-    i = body.input("round", DataType.INT64, ())
-    go_on = body.input("go_on", DataType.BOOL, ())
-    done = body.sequence_input("reversed", sequence.etype, sequence.dims)
-    item = body.SequenceAt(sequence, body.Sub(body.Sub(length, i), 1))
-    graph = body.graph([go_on, body.SequenceInsert(done, item)], "body")
-    (result,) = op.node(
-        "Loop",
-        [length, op.const(True), empty],
-        {"body": graph},
-        [TensorType(sequence.etype, sequence.dims, sequence=True)],
-    )
-    return result

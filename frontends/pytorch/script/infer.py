@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from nxconvert.frontends.pytorch.dtypes import DataType, is_float
-from nxconvert.frontends.pytorch.script.interpreter import NeedInput, ScriptRaise
+from nxconvert.frontends.pytorch.script.frames import NeedInput, ScriptRaise
 from nxconvert.frontends.pytorch.script.signature import Leaf, Signature
 from nxconvert.frontends.pytorch.table import LoweringError
 

@@ -17,6 +17,7 @@ from typing import Any
 from nxconvert.frontends.pytorch.compound import Compound
 from nxconvert.frontends.pytorch.ops.common import as_tensor
 from nxconvert.frontends.pytorch.script import control, dispatch, numbers
+from nxconvert.frontends.pytorch.script.frames import BoundMethod, Frame, NeedInput
 from nxconvert.frontends.pytorch.script.objects import Loader
 from nxconvert.frontends.pytorch.script.strings import to_text
 from nxconvert.frontends.pytorch.script.values import (
@@ -47,22 +48,6 @@ MAX_CALL_DEPTH = 200
 _CONSTANT_NAMES = {"inf": math.inf, "nan": math.nan, "None": None, "True": True, "False": False}
 
 
-class ScriptRaise(Exception):
-    """The program raises an exception of its own."""
-
-
-class NeedInput(Exception):
-    """The program uses an input of which nothing is known yet.
-
-    Attributes:
-        name: the input's.
-    """
-
-    def __init__(self, name: str) -> None:
-        super().__init__(name)
-        self.name = name
-
-
 class _Returned:
     """What a function returned."""
 
@@ -70,31 +55,6 @@ class _Returned:
 
     def __init__(self, value: Any) -> None:
         self.value = value
-
-
-class BoundMethod:
-    """A method with its object, or a function, as a value."""
-
-    __slots__ = ("function", "receiver")
-
-    def __init__(self, function: FunctionInfo, receiver: ObjectCell | None) -> None:
-        self.function = function
-        self.receiver = receiver
-
-
-class Frame:
-    """The variables of one call.
-
-    Attributes:
-        variables: by name.
-        path: the file in the archive that the code is in.
-    """
-
-    __slots__ = ("path", "variables")
-
-    def __init__(self, path: str, variables: dict[str, Any]) -> None:
-        self.path = path
-        self.variables = variables
 
 
 class Interpreter:

@@ -11,7 +11,7 @@ from nxconvert.frontends.pytorch.script.registry import LISTS, Handler, register
 from nxconvert.frontends.pytorch.script.values import Box, Collected, ListCell, Stacked, is_number
 from nxconvert.frontends.pytorch.table import LoweringError
 
-from nxconvert.graph.builder import Value
+from nxconvert.graph.builder import TensorType, Value
 from nxconvert.graph.dims import Dim, Int, floordiv, maximum
 
 if TYPE_CHECKING:
@@ -195,9 +195,7 @@ def _reverse(ip: Interpreter, cell: ListCell) -> None:
     if isinstance(content, tuple):
         ip.journal.write(cell, None, content[::-1])
     else:
-        from nxconvert.frontends.pytorch.script.control import reversed_sequence
-
-        ip.journal.write(cell, None, reversed_sequence(ip, content))
+        ip.journal.write(cell, None, _reversed_sequence(ip, content))
 
 
 @register(LISTS, "copy", "list")
@@ -340,3 +338,23 @@ def _cat(ip: Interpreter, cell: ListCell, dim: Int = 0) -> Any:
 
 
 LISTS["stack"], LISTS["cat"] = _stack, _cat
+
+
+def _reversed_sequence(ip: Interpreter, sequence: Value) -> Value:
+    """The sequence with its items in reverse order; the standard operators have none for that."""
+    op = ip.op
+    length = op.SequenceLength(sequence)
+    empty = op.SequenceEmpty(dtype=sequence.etype)
+    body = op.child()
+    i = body.input("round", DataType.INT64, ())
+    go_on = body.input("go_on", DataType.BOOL, ())
+    done = body.sequence_input("reversed", sequence.etype, sequence.dims)
+    item = body.SequenceAt(sequence, body.Sub(body.Sub(length, i), 1))
+    graph = body.graph([go_on, body.SequenceInsert(done, item)], "body")
+    (result,) = op.node(
+        "Loop",
+        [length, op.const(True), empty],
+        {"body": graph},
+        [TensorType(sequence.etype, sequence.dims, sequence=True)],
+    )
+    return result

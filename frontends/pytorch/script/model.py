@@ -17,8 +17,9 @@ import onnx_ir as ir
 from nxconvert.frontends.pytorch import ops  # noqa: F401  (fills the table)
 from nxconvert.frontends.pytorch.script import abstract, reach
 from nxconvert.frontends.pytorch.script.abstract import Same, Spec
+from nxconvert.frontends.pytorch.script.frames import ScriptRaise
 from nxconvert.frontends.pytorch.script.infer import infer_inputs
-from nxconvert.frontends.pytorch.script.interpreter import Interpreter, ScriptRaise
+from nxconvert.frontends.pytorch.script.interpreter import Interpreter
 from nxconvert.frontends.pytorch.script.signature import (
     Pinned,
     Signature,

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from nxconvert.frontends.pytorch.ops.quantized import load_packed, load_quantized
 from nxconvert.frontends.pytorch.packed_params import CLASSES
+from nxconvert.frontends.pytorch.script.frames import BoundMethod, Frame
 from nxconvert.frontends.pytorch.script.values import Box, Cell, DictCell, EnumMember, ListCell, Named, ObjectCell
 
 from nxconvert.errors import ReadError
@@ -59,12 +60,8 @@ class Loader:
         info = self.class_of(cell)
         if isinstance(info, ClassInfo):
             if name in info.constants:
-                from nxconvert.frontends.pytorch.script.interpreter import Frame
-
                 return self._interpreter.evaluate(info.constants[name], Frame(info.path, {}))
             if name in info.methods:
-                from nxconvert.frontends.pytorch.script.interpreter import BoundMethod
-
                 return BoundMethod(info.methods[name], cell)
         raise ReadError(f"{self._archive.path} is damaged: {cell.qualname} has no attribute '{name}'.")
 

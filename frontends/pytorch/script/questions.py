@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from nxconvert.frontends.pytorch.dtypes import BY_CODE, CODES, DataType, is_float
 from nxconvert.frontends.pytorch.script import numbers
+from nxconvert.frontends.pytorch.script.frames import ScriptRaise
 from nxconvert.frontends.pytorch.script.lists import length, range_length
 from nxconvert.frontends.pytorch.script.registry import ANYTHING, Handler, register
 from nxconvert.frontends.pytorch.script.strings import to_text
@@ -74,8 +75,6 @@ def _len(ip: Interpreter, value: Any) -> Any:
 
 @register(ANYTHING, "prim::RaiseException", "RaiseException")
 def _raise(ip: Interpreter, message: Any, kind: Any = "", *rest: Any) -> None:
-    from nxconvert.frontends.pytorch.script.interpreter import ScriptRaise
-
     raise ScriptRaise(f"{kind or 'Exception'}: {message}" if message else str(kind))
 
 
