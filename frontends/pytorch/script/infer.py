@@ -313,7 +313,7 @@ def _search(program: Program, signature: Signature) -> Call:
         return best.call
     if not search.found and search.failure is not None:
         raise search.failure
-    raise _ask(signature, search.agreed(), "more than one dtype or number of dims fits the weights")
+    raise _ask(signature, search.likely(), f"more than one dtype or number of dims fits ({search.fitting()})")
 
 
 def _float_dtypes(data: Any) -> list[DataType]:
@@ -398,12 +398,27 @@ class _Search:
                 return batched
         return None
 
-    def agreed(self) -> dict[str, InputSpec]:
-        """What all assignments that fit have in common, for the message."""
-        result = dict(self.found[0].specs) if self.found else {}
-        for found in self.found[1:]:
-            result = {name: spec for name, spec in result.items() if found.specs.get(name) == spec}
-        return result
+    def likely(self) -> dict[str, InputSpec]:
+        """One that fits, to show how an input is declared."""
+        return dict(self.found[0].specs) if self.found else {}
+
+    def fitting(self) -> str:
+        """What fits, input by input, in words."""
+        texts = []
+        for name in self.likely():
+            ranks: dict[str, list[int]] = {}
+            for found in self.found:
+                spec = found.specs.get(name)
+                if spec is not None and spec.dtype is not None:
+                    ranks.setdefault(spec.dtype, []).append(len(spec.dims))
+            kinds = (f"{dtype} of {_either(sorted(set(sizes)))} dims" for dtype, sizes in ranks.items())
+            texts.append(f"{name}: {'; '.join(kinds)}")
+        return ". ".join(texts)
+
+
+def _either(numbers: list[int]) -> str:
+    *most, last = map(str, numbers)
+    return f"{', '.join(most)} or {last}" if most else last
 
 
 def _ask(signature: Signature, known: Mapping[str, InputSpec], why: str) -> InputError:
