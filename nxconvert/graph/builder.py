@@ -14,14 +14,16 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-import onnx
 import onnx_ir as ir
 
 from nxconvert.graph import IR_OPSET, rules
-from nxconvert.graph.dims import Dim, Int, Operation, Symbol, bounds, compare, product, require, static
+from nxconvert.graph.constants import as_array, as_attribute
+from nxconvert.graph.dims import Dim, Int, Operation, Symbol, bounds, compare, require, static
+from nxconvert.graph.rules.common import count_ratio
+from nxconvert.graph.schema import Formal, schema
 from nxconvert.graph.values import FOLD_LIMIT, GraphTypeError, TensorType, Value
 
 __all__ = ["FOLD_LIMIT", "SOURCE_KEY", "Builder", "GraphTypeError", "TensorType", "Value", "detach"]
@@ -29,50 +31,7 @@ __all__ = ["FOLD_LIMIT", "SOURCE_KEY", "Builder", "GraphTypeError", "TensorType"
 SOURCE_KEY = "nxconvert.source"
 
 
-class _Formal(NamedTuple):
-    """What the schema says of one input: the type variable it belongs to, or the dtype constants of it take."""
-
-    variable: str
-    dtype: ir.DataType | None
-
-
-class _Schema:
-    """The few facts of an operator's schema that emission needs."""
-
-    __slots__ = ("attributes", "inputs", "variadic")
-
-    def __init__(self, op_type: str) -> None:
-        schema = onnx.defs.get_schema(op_type, IR_OPSET, "")
-        allowed = {c.type_param_str: c.allowed_type_strs for c in schema.type_constraints}
-        self.inputs = [_formal(i.type_str, allowed) for i in schema.inputs]
-        self.variadic = (
-            bool(schema.inputs) and schema.inputs[-1].option == onnx.defs.OpSchema.FormalParameterOption.Variadic
-        )
-        self.attributes = {name: ir.AttributeType(int(a.type)) for name, a in schema.attributes.items()}
-
-    def formal(self, index: int) -> _Formal:
-        if index >= len(self.inputs):
-            if not self.variadic:
-                raise GraphTypeError(f"too many inputs: {index + 1} given, the operator takes {len(self.inputs)}")
-            index = -1
-        return self.inputs[index]
-
-
-_schema = functools.lru_cache(maxsize=None)(_Schema)
-
 _NEVER_FOLDED = frozenset({ir.DataType.COMPLEX64, ir.DataType.COMPLEX128, ir.DataType.STRING})
-_INDEX_TYPES = frozenset({"tensor(int64)", "tensor(int32)"})
-_ONLY_TYPES = {"tensor(bool)": ir.DataType.BOOL, "tensor(float)": ir.DataType.FLOAT}
-_INTEGERS = frozenset(d for d in ir.DataType if d.is_integer())
-_BY_WIDTH = (ir.DataType.FLOAT, ir.DataType.INT64, ir.DataType.BOOL)
-_NUMPY_DEFAULTS = {bool: ir.DataType.BOOL, int: ir.DataType.INT64, float: ir.DataType.FLOAT}
-
-
-def _formal(type_str: str, allowed: Mapping[str, Sequence[str]]) -> _Formal:
-    types = set(allowed.get(type_str, [type_str]))
-    if types <= _INDEX_TYPES:
-        return _Formal(type_str, ir.DataType.INT64)
-    return _Formal(type_str, _ONLY_TYPES.get(next(iter(types))) if len(types) == 1 else None)
 
 
 class _Shared:
@@ -155,7 +114,7 @@ class Builder:
             data: a number, a (nested) list of numbers, or an array.
             dtype: its dtype; by default bool for bools, int64 for ints, float32 for floats, and an array's own.
         """
-        array = _as_array(data, dtype)
+        array = as_array(data, dtype)
         dtype = dtype or ir.DataType.from_numpy(array.dtype)
         key = (dtype, array.shape, array.tobytes())
         value = self._shared.constants.get(key)
@@ -256,12 +215,12 @@ class Builder:
         kept = list(inputs)
         while kept and kept[-1] is None:
             kept.pop()
-        known = _schema(op_type).attributes
+        known = schema(op_type).attributes
         node = ir.Node(
             "",
             op_type,
             kept,
-            [_attribute(key, value, known[key]) for key, value in attributes.items()],
+            [as_attribute(key, value, known[key]) for key, value in attributes.items()],
             outputs=outputs,
             name=name,
             metadata_props={SOURCE_KEY: shared.source} if shared.source else None,
@@ -275,20 +234,20 @@ class Builder:
     def _promote(self, op_type: str, operands: Sequence[Any]) -> list[Value | None]:
         if all(isinstance(operand, ir.Value) or operand is None for operand in operands):
             return list(operands)
-        schema = _schema(op_type)
+        formal = schema(op_type).formal
         dtypes: dict[str, ir.DataType] = {}
         for i, operand in enumerate(operands):
             if isinstance(operand, Value):
-                dtypes.setdefault(schema.formal(i).variable, operand.etype)
+                dtypes.setdefault(formal(i).variable, operand.etype)
         return [
             operand
             if isinstance(operand, Value) or operand is None
-            else self._constant_operand(operand, schema.formal(i), dtypes)
+            else self._constant_operand(operand, formal(i), dtypes)
             for i, operand in enumerate(operands)
         ]
 
-    def _constant_operand(self, operand: Any, formal: _Formal, dtypes: Mapping[str, ir.DataType]) -> Value:
-        dtype = formal.dtype or dtypes.get(formal.variable)
+    def _constant_operand(self, operand: Any, formal: Formal, dtypes: Mapping[str, ir.DataType]) -> Value:
+        dtype = formal.constant or dtypes.get(formal.variable)
         if isinstance(operand, Dim):
             return self.cast(self.dim_value(operand), dtype or ir.DataType.INT64)
         if isinstance(operand, (list, tuple)) and any(isinstance(x, Dim) for x in operand):
@@ -480,7 +439,7 @@ class Builder:
         target = tuple(dims)
         if target == x.dims:
             return x
-        have, want = product(x.dims), product(target)
+        have, want = count_ratio(x.dims, target)
         if have != want:
             if compare(have, "==", want) is False:
                 raise GraphTypeError(f"a tensor of dims {list(x.dims)} cannot be reshaped to {list(target)}")
@@ -609,34 +568,3 @@ def _reshape_operand(x: Value, target: tuple[Int, ...]) -> tuple[tuple[Int, ...]
             return target, True
         shape[inferred] = -1
     return tuple(shape), False
-
-
-def _as_array(data: Any, dtype: ir.DataType | None) -> np.ndarray:
-    if not isinstance(data, (np.ndarray, np.generic)):
-        if dtype is None:
-            dtype = _natural_dtype(data)
-        elif dtype in _INTEGERS and np.asarray(data).dtype.kind == "f" and np.size(data):
-            raise GraphTypeError(f"{data} is to be a constant of dtype {dtype.name}")
-    # np.require keeps rank 0, which np.ascontiguousarray does not.
-    return np.require(np.asarray(data, dtype.numpy() if dtype else None), requirements="C")
-
-
-def _natural_dtype(data: Any) -> ir.DataType:
-    """The dtype of a Python number or a (nested) list of numbers: of several kinds of numbers the widest."""
-    if isinstance(data, (list, tuple)):
-        found = {_natural_dtype(item) for item in data}
-        return next((d for d in _BY_WIDTH if d in found), next(iter(found), ir.DataType.INT64))
-    return _NUMPY_DEFAULTS.get(type(data)) or ir.DataType.from_numpy(np.asarray(data).dtype)
-
-
-def _attribute(name: str, value: Any, kind: ir.AttributeType) -> ir.Attr:
-    if kind == ir.AttributeType.FLOAT:
-        return ir.Attr(name, kind, float(value))
-    if kind == ir.AttributeType.INT:
-        return ir.Attr(name, kind, int(value))
-    if kind in (ir.AttributeType.INTS, ir.AttributeType.FLOATS):
-        convert: Callable[[Any], Any] = int if kind == ir.AttributeType.INTS else float
-        return ir.Attr(name, kind, [convert(item) for item in value])
-    if kind == ir.AttributeType.TENSOR and isinstance(value, np.ndarray):
-        return ir.Attr(name, kind, ir.Tensor(value))
-    return ir.Attr(name, kind, value)

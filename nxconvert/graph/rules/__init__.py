@@ -15,17 +15,15 @@ schema's defaults.
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import onnx
 import onnx_ir as ir
 
-from nxconvert.graph import IR_OPSET
 from nxconvert.graph.dims import Int, static
+from nxconvert.graph.schema import schema
 from nxconvert.graph.values import FOLD_LIMIT, GraphTypeError, TensorType, Value
 
 if TYPE_CHECKING:
@@ -92,69 +90,6 @@ def content_rule(*op_types: str) -> Callable[[ContentRule], ContentRule]:
     return register
 
 
-class Signature:
-    """What the schema demands of an operator's inputs, in a form that is checked in a microsecond.
-
-    Attributes:
-        formals: for each input its type variable, the dtypes of tensors and those of sequences that it takes.
-        required: which of the formals must be given.
-        homogeneous: whether all values of the variadic last input share a dtype.
-    """
-
-    __slots__ = ("formals", "homogeneous", "required", "variadic")
-
-    def __init__(self, op_type: str) -> None:
-        schema = onnx.defs.get_schema(op_type, IR_OPSET, "")
-        option = onnx.defs.OpSchema.FormalParameterOption
-        allowed = {c.type_param_str: c.allowed_type_strs for c in schema.type_constraints}
-        self.formals = [
-            (
-                i.type_str,
-                _dtypes(allowed.get(i.type_str, [i.type_str]), "tensor("),
-                _dtypes(allowed.get(i.type_str, [i.type_str]), "seq(tensor("),
-            )
-            for i in schema.inputs
-        ]
-        self.required = [i.option == option.Single for i in schema.inputs]
-        self.variadic = bool(schema.inputs) and schema.inputs[-1].option == option.Variadic
-        self.homogeneous = bool(schema.inputs) and schema.inputs[-1].is_homogeneous
-
-    def check(self, inputs: Sequence[Value | None]) -> None:
-        """Raises GraphTypeError for inputs that the schema forbids: in number, by dtype, or as their dtypes differ."""
-        formals = self.formals
-        count = len(formals)
-        if len(inputs) > count and not self.variadic:
-            raise GraphTypeError(f"{len(inputs)} inputs are given, the operator takes {count}")
-        if True in self.required[len(inputs) :]:
-            raise GraphTypeError(f"{len(inputs)} inputs are given, the operator needs {self.required.count(True)}")
-        bound: dict[str, ir.DataType] = {}
-        for i, value in enumerate(inputs):
-            formal = i if i < count else count - 1
-            if value is None:
-                if self.required[formal]:
-                    raise GraphTypeError(f"input {i} is missing")
-                continue
-            variable, tensors, sequences = formals[formal]
-            dtype = value.etype
-            if dtype not in (sequences if value.is_sequence else tensors):
-                raise GraphTypeError(
-                    f"input {i} may not be {'a sequence of ' if value.is_sequence else ''}{dtype.name}"
-                )
-            if bound.setdefault(variable, dtype) != dtype and (self.homogeneous or formal < count - 1):
-                raise GraphTypeError(f"input {i} is {dtype.name} where an input before it is {bound[variable].name}")
-
-
-_ONNX_NAMES = {"float": "FLOAT", "double": "DOUBLE"}
-
-
-def _dtypes(type_strs: Sequence[str], prefix: str) -> frozenset[ir.DataType]:
-    names = [s[len(prefix) :].rstrip(")") for s in type_strs if s.startswith(prefix)]
-    return frozenset(ir.DataType[_ONNX_NAMES.get(name, name.upper())] for name in names)
-
-
-signature = functools.lru_cache(maxsize=None)(Signature)
-
-
 def infer(
     op: Builder, op_type: str, inputs: list[Any], attributes: dict[str, Any], outputs: int | None = None
 ) -> list[TensorType]:
@@ -176,7 +111,7 @@ def infer(
     except KeyError:
         raise LookupError(f"nxconvert.graph.rules has no type rule for {op_type}") from None
     try:
-        signature(op_type).check(inputs)
+        schema(op_type).check(inputs)
         types = rule(op, *inputs, **attributes)
     except GraphTypeError as error:
         operands = ", ".join("-" if value is None else describe(value) for value in inputs)
