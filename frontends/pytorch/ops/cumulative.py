@@ -144,6 +144,8 @@ def diff(
     (times,) = static_ints(n, "the order of the difference")
     axis = axis_of(dim, self.rank)
     pieces = [x for x in (prepend, self, append) if x is not None]
+    if times == 0:
+        return self
     x = op.Concat(*promote(op, *pieces), axis=axis) if len(pieces) > 1 else self
     for _ in range(times):
         x = _steps(op, x, axis, "Xor" if is_bool(x) else "Sub")

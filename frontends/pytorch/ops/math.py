@@ -41,10 +41,7 @@ def _scaled(op: Builder, other: Value | Number, alpha: Number) -> Value | Number
     """``alpha * other``, in the dtype of ``other``."""
     if constant(alpha) == 1:
         return other
-    if isinstance(other, Value):
-        dtype = result_type(other, alpha)
-        return op.Mul(as_tensor(op, other, dtype), as_tensor(op, alpha, dtype))
-    return op.Mul(*promote(op, other, alpha))
+    return mul(op, other, alpha)
 
 
 @aten("add")
@@ -120,7 +117,7 @@ def floor_divide(op: Builder, self: Value | Number, other: Value | Number) -> Va
     if divisor is not None and divisor == int(divisor):
         return op.Floor(op.Div(a, b))
     # The numerator is a multiple of b up to rounding, so the nearest integer is the one meant.
-    return op.Round(op.Div(op.Sub(a, remainder(op, a, b)), b))
+    return emit(op, "Round", op.Div(op.Sub(a, remainder(op, a, b)), b))
 
 
 @aten("remainder", "__mod__")

@@ -30,11 +30,13 @@ _SMALL = dict.fromkeys(
     (DataType.BOOL, DataType.INT8, DataType.UINT8, DataType.INT16, DataType.UINT16, DataType.UINT32), DataType.INT64
 )
 _DOUBLE = {DataType.DOUBLE: DataType.FLOAT}
+# The operators whose own definition leaves bfloat16 out.
+_BFLOAT16 = {DataType.BFLOAT16: DataType.FLOAT}
 _FIRST = slice(0, 1)
 
 _FORMS: dict[str, _Form] = {
     "Where": _Form({**_BOOL, **_SHORT, DataType.UINT64: DataType.INT64}, slice(1, None)),
-    "TopK": _Form({**_BOOL, DataType.UINT16: DataType.INT32, DataType.UINT32: DataType.INT64}, _FIRST),
+    "TopK": _Form({**_BOOL, **_BFLOAT16, DataType.UINT16: DataType.INT32, DataType.UINT32: DataType.INT64}, _FIRST),
     "NonZero": _Form(
         dict.fromkeys((DataType.INT8, DataType.INT16, DataType.UINT16, DataType.DOUBLE), DataType.BOOL), _FIRST, False
     ),
@@ -50,9 +52,14 @@ _FORMS: dict[str, _Form] = {
     **dict.fromkeys(("ReduceSum", "ReduceProd"), _Form(_SMALL, _FIRST)),
     **dict.fromkeys(("ReduceMax", "ReduceMin"), _Form({**_SHORT, DataType.UINT32: DataType.INT64}, _FIRST)),
     **dict.fromkeys(("ArgMax", "ArgMin"), _Form({**_BOOL, **_SHORT, DataType.UINT32: DataType.INT64}, _FIRST, False)),
+    "Erf": _Form(_DOUBLE),
+    "Celu": _Form({DataType.FLOAT16: DataType.FLOAT, **_BFLOAT16}),
     **dict.fromkeys(
-        ("Tan", "Asin", "Acos", "Atan", "Sinh", "Cosh", "Asinh", "Acosh", "Atanh", "Erf", "Softplus", "Softsign"),
-        _Form(_DOUBLE),
+        ("Tan", "Asin", "Acos", "Atan", "Sinh", "Cosh", "Asinh", "Acosh", "Atanh", "Softplus", "Softsign"),
+        _Form({**_DOUBLE, **_BFLOAT16}),
+    ),
+    **dict.fromkeys(
+        ("Round", "Sin", "Cos", "Elu", "Selu", "HardSigmoid", "HardSwish", "Mish", "Shrink"), _Form(_BFLOAT16)
     ),
 }
 
