@@ -389,13 +389,17 @@ class _Search:
         """The one assignment that fits, or the one of them in which operators get their inputs in the usual form."""
         if len(self.found) == 1:
             return self.found[0]
-        for level in (STRONG, WEAK):
-            usual = [found for found in self.found if found.all_usual(level)]
-            if len(usual) == 1:
-                return usual[0]
-            batched = _batched(usual or self.found)
-            if batched is not None:
-                return batched
+        # An only input is of floats, although integers fit too where they are promoted.
+        floating = (spec_of(self._dtypes[0], ()).dtype,)
+        floats = [found for found in self.found if found.dtypes == floating]
+        for candidates in (self.found, floats):
+            for level in (STRONG, WEAK):
+                usual = [found for found in candidates if found.all_usual(level)] or candidates
+                if len(usual) == 1:
+                    return usual[0]
+                batched = _batched(usual)
+                if batched is not None:
+                    return batched
         return None
 
     def likely(self) -> dict[str, InputSpec]:
