@@ -70,8 +70,7 @@ def default_passes() -> list[ir.passes.PassBase]:
     ]
     return [
         RemoveUnused(),
-        MergeEqualInitializers(),
-        ir.passes.PassManager([Sweep(simplifications), MergeEqualNodes()], steps=4),
+        ir.passes.PassManager([Sweep(simplifications), MergeEqualInitializers(), MergeEqualNodes()], steps=4),
         Sweep([PadIntoWindow(), MatMulToGemm()]),  # a Gemm takes a weight as it is: before weights are transposed
         Sweep([FoldConstants(), TransposeWeights(), FoldAffineIntoWeights()]),
         RemoveUnused(),

@@ -287,6 +287,10 @@ def _node_key(node: ir.Node) -> Hashable | None:
     )
 
 
+#: Constants up to this size are numbers, axes and shapes rather than parameters.
+_TINY = 64
+
+
 class MergeEqualInitializers(ir.passes.InPlacePass):
     """Stores once what is stored several times, without reading weights.
 
@@ -311,11 +315,9 @@ class MergeEqualInitializers(ir.passes.InPlacePass):
 
 def _content_key(tensor: ir.TensorProtocol | None) -> Hashable | None:
     """What tensors of equal content have in common; None for those that are not compared."""
-    if tensor is None:
+    if tensor is None or tensor.dtype == ir.DataType.STRING:
         return None
     shape = tuple(tensor.shape.numpy())
-    if isinstance(tensor, MappedTensor):
-        return (tensor.dtype, shape, id(tensor.file), tensor.offset)
-    if tensor.dtype == ir.DataType.STRING or tensor.nbytes > 64 or isinstance(tensor, ir.LazyTensor):
-        return None
-    return (tensor.dtype, shape, tensor.tobytes())
+    if tensor.nbytes <= _TINY and not isinstance(tensor, ir.LazyTensor):
+        return (tensor.dtype, shape, tensor.tobytes())
+    return (tensor.dtype, shape, id(tensor.file), tensor.offset) if isinstance(tensor, MappedTensor) else None

@@ -108,6 +108,58 @@ FORWARD["GroupNormalization", 21] = _group_normalization_21
 # ---- 20 -------------------------------------------------------------------------------------------------------------
 
 
+@_backward(20, "AffineGrid")
+def _affine_grid(node: ir.Node, op: Emitter) -> None:
+    """Its definition: each point's coordinates, from -1 to 1 in each dim, times theta; the last column is added."""
+    theta, count = node.inputs[0], _dim(node.inputs[0], 1)
+    if theta is None or theta.dtype is None or not isinstance(count, int):
+        raise InexpressibleError("the shape of theta is not known")
+    dtype, batch = theta.dtype, _dim(theta, 0)
+    grid_shape = (batch, *[None] * count, count)
+
+    def column(index: int) -> ir.Value:
+        """A column of theta, of shape [batch, 1, ..., 1, coordinates]."""
+        chosen = op("Gather", theta, op.constant(index), dtype=dtype, shape=(batch, count), axis=2)
+        shape = [*[1] * count, count]
+        return op("Reshape", chosen, op.constant([-1, *shape]), dtype=dtype, shape=(batch, *shape))
+
+    align = int_attribute(node, "align_corners", 0) == 1
+    grid = column(count)
+    for index in range(count):  # x, the first coordinate, is that of the last dim
+        line = _coordinates(node.inputs[1], count - 1 - index, align, dtype, op)
+        line = op("Reshape", line, op.constant([-1] + [1] * (index + 1)), dtype=dtype, shape=(None, *[1] * (index + 1)))
+        term = op("Mul", column(index), line, dtype=dtype, shape=grid_shape)
+        if index == count - 1:
+            change(node, "Add", [grid, term])
+        else:
+            grid = op("Add", grid, term, dtype=dtype, shape=grid_shape)
+
+
+def _coordinates(sizes: ir.Value | None, dim: int, align: bool, dtype: ir.DataType, op: Emitter) -> ir.Value:
+    """The coordinates of the points of a grid's dim, from -1 to 1.
+
+    They are the centres of as many equal cells as there are points or, with `align`, that many points from end to end.
+    """
+    known = integers(sizes)
+    if known is not None:
+        points, steps = known[2 + dim], np.arange(known[2 + dim])
+        return op.constant(steps * (2 / max(points - 1, 1)) - 1 if align else (2 * steps + 1) / points - 1, dtype)
+
+    def emit(op_type: str, left: ir.Value, number: ir.Value | float, length: int | None = None) -> ir.Value:
+        right = op.constant(number, dtype) if isinstance(number, float) else number
+        return op(op_type, left, right, dtype=dtype, shape=() if length == 0 else (None,))
+
+    size = op("Gather", sizes, op.constant(2 + dim), dtype=_INT64, shape=())
+    index = op("Range", op.constant(0), size, op.constant(1), dtype=_INT64, shape=(None,))
+    count = op("Cast", size, dtype=dtype, shape=(), to=int(dtype))
+    twice = emit("Mul", op("Cast", index, dtype=dtype, shape=(None,), to=int(dtype)), 2.0)
+    if align:
+        fraction = emit("Div", twice, emit("Max", emit("Sub", count, 1.0, 0), 1.0, 0))
+    else:
+        fraction = emit("Div", emit("Add", twice, 1.0), count)
+    return emit("Sub", fraction, 1.0)
+
+
 @_backward(20, "ConstantOfShape")
 def _constant_of_shape(node: ir.Node, op: Emitter) -> None:
     """bfloat16 and the float8 kinds are cast to."""
@@ -219,44 +271,37 @@ def _quantize(node: ir.Node, op: Emitter) -> None:
 
 @_backward(19, "Pad")
 def _pad_wrap(node: ir.Node, op: Emitter) -> None:
-    """Padding with the other end is putting slices of both ends around the tensor, one axis after the other.
-
-    The pads are constants, and not larger than the dims.
-    """
+    """Padding with the other end is gathering indices that count on from the beginning after the last one."""
     if string_attribute(node, "mode", "constant") != "wrap":
         return
     value, pads = node.inputs[0], integers(node.inputs[1])
     dims = _known_rank(value)
     axes = integers(_input(node, 3)) if _input(node, 3) is not None else list(range(dims))
-    if pads is None or axes is None or value is None or value.shape is None:
+    if pads is None or axes is None or value is None:
         raise InexpressibleError("its pads are not constant (mode wrap)")
+    if min(pads, default=0) < 0:
+        raise InexpressibleError("it cannot crop (mode wrap)")
     for index, axis in enumerate(axes):
-        before, after, size = pads[index], pads[index + len(axes)], value.shape[axis]
-        if before == after == 0:
-            continue
-        if not (isinstance(size, int) and 0 <= before <= size and 0 <= after <= size):
-            raise InexpressibleError("it would wrap around a dim that is not known to be large enough (mode wrap)")
-        value = _wrapped(value, axis % dims, before, after, op)
+        before, after = pads[index], pads[index + len(axes)]
+        if before or after:
+            value = _wrapped(value, axis % dims, before, after, op)
     change(node, "Identity", [value])
 
 
 def _wrapped(value: ir.Value, axis: int, before: int, after: int, op: Emitter) -> ir.Value:
-    """`value` with its last `before` slices along `axis` put in front, and its first `after` put behind."""
-    assert value.shape is not None
-    size = value.shape[axis]
-    assert isinstance(size, int)
-
-    def shape(length: int) -> list[int | ir.SymbolicDim]:
-        assert value.shape is not None
-        return [length if index == axis else dim for index, dim in enumerate(value.shape)]
-
-    def part(start: int, end: int) -> ir.Value:
-        bounds = (op.constant([start]), op.constant([end]), op.constant([axis]))
-        return op("Slice", value, *bounds, dtype=value.dtype, shape=shape(end - start))
-
-    parts = [part(size - before, size)] if before else []
-    parts += [value, part(0, after)] if after else [value]
-    return op("Concat", *parts, dtype=value.dtype, shape=shape(before + size + after), axis=axis)
+    """`value` with so many entries along `axis` put before and after it, counted around."""
+    size = _dim(value, axis)
+    if isinstance(size, int):
+        indices = op.constant(np.arange(-before, size + after) % max(size, 1))
+    else:
+        shape = op("Shape", value, dtype=_INT64, shape=(rank(value),))
+        length = op("Gather", shape, op.constant(axis), dtype=_INT64, shape=())
+        end = op("Add", length, op.constant(after), dtype=_INT64, shape=())
+        range_ = op("Range", op.constant(-before), end, op.constant(1), dtype=_INT64, shape=(None,))
+        indices = op("Mod", range_, length, dtype=_INT64, shape=(None,))
+    wider = size + before + after if isinstance(size, int) else None
+    dims = [wider if index == axis else dim for index, dim in enumerate(value.shape or ())]
+    return op("Gather", value, indices, dtype=value.dtype, shape=dims, axis=axis)
 
 
 @_backward(19, "Resize")

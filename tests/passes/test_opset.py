@@ -25,6 +25,10 @@ CONSTANTS = {
     "none": np.zeros(0, np.int64),
     "pads": np.array([1, 2]),
     "wrap": np.array([0, 1, 2, 0, 3, 1]),
+    "around": np.array([0, 3, 0, 0, 1, 4]),
+    "cropping": np.array([0, 1, 0, -1]),
+    "size_4": np.array([3, 1, 4, 5]),
+    "size_5": np.array([3, 1, 2, 4, 5]),
     "two_pads": np.array([1, 0, 2, 3]),
     "scales": np.array([2.0, 1.5], np.float32),
     "sizes": np.array([7, 9]),
@@ -96,6 +100,25 @@ SAME: dict[str, tuple[str, dict[str, int]]] = {
     ),
     "Pad wrap": ('(float[N, 3, 4] x) => (float[N, P, Q] y) { y = Pad<mode = "wrap">(x, wrap) }', {}),
     "Pad wrap axes": ('(float[N, 3, 4] x) => (float[N, P, Q] y) { y = Pad<mode = "wrap">(x, two_pads, , both) }', {}),
+    "Pad wrap dims that are not known": (
+        '(float[N, H, W] x) => (float[N, P, Q] y) { y = Pad<mode = "wrap">(x, around) }',
+        {"H": 2, "W": 5},
+    ),
+    **{
+        f"AffineGrid {what}": (
+            f"(float[N, {k}, {k + 1}] theta{more}) => (float[N, P, Q, {'R, ' if k == 3 else ''}{k}] y) "
+            f"{{ {make}y = AffineGrid<align_corners = {align}>(theta, {size}) }}",
+            {},
+        )
+        for k, size, more, make in (
+            (2, "size_4", "", ""),
+            (3, "size_5", "", ""),
+            (2, "size", ", float[N, C, A, B] image", "size = Shape(image)  "),
+            (3, "size", ", float[N, C, A, B, D] image", "size = Shape(image)  "),
+        )
+        for align in (0, 1)
+        for what in [f"{k} {size} {align}"]
+    },
     "Pad axes": ('(float[N, 3, 4] x) => (float[N, P, Q] y) { y = Pad<mode = "edge">(x, pads, , axes) }', {}),
     "Pad axes computed": (
         "(float[N, 3, 4] x, int64[2] p) => (float[N, 3, Q] y) { b = ReduceMax(x)  y = Pad(x, p, , axes) }",
@@ -231,7 +254,8 @@ REFUSED = [
         "no axis",
     ),
     ("(float[N, 3] x, int64[1] a, int64[2] p) => (float[P, Q] y) { y = Pad(x, p, , a) }", 17, "axes are not constant"),
-    ('(float[N, 3] x) => (float[P, 3] y) { y = Pad<mode = "wrap">(x, two_pads) }', 18, "mode wrap"),
+    ('(float[N, 3] x, int64[4] p) => (float[P, Q] y) { y = Pad<mode = "wrap">(x, p) }', 18, "mode wrap"),
+    ('(float[N, 3] x) => (float[P, 3] y) { y = Pad<mode = "wrap">(x, cropping) }', 18, "cannot crop"),
     ("(float[N, 4, 1] x, int64 a) => (float[N, P, 2] y) { y = DFT(x, , a) }", 19, "axis is not constant"),
 ]
 
