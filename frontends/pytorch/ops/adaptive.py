@@ -97,7 +97,8 @@ def adaptive_maximum(op: Builder, x: Value, space: int, sizes: Int | Sequence[In
 def _global_maximum(op: Builder, x: Value) -> tuple[Value, Value]:
     flat = op.reshape(x, [*x.dims[:2], product(x.dims[2:])])
     place = op.ArgMax(flat, axis=2, keepdims=1)
-    return op.GlobalMaxPool(x), op.Unsqueeze(place, list(range(3, x.rank))) if x.rank > 3 else place
+    values = op.GlobalMaxPool(x) if x.etype != DataType.DOUBLE else op.ReduceMax(x, list(range(2, x.rank)))
+    return values, op.Unsqueeze(place, list(range(3, x.rank))) if x.rank > 3 else place
 
 
 def _gathered_maximum(op: Builder, x: Value, targets: Sequence[Int]) -> tuple[Value, Value]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from nxconvert.frontends.pytorch.ops import patches
 from nxconvert.frontends.pytorch.ops.common import all_static, repeat_to, static_ints
 from nxconvert.frontends.pytorch.ops.spatial import batched
 from nxconvert.frontends.pytorch.table import Builder, Dim, Int, Ints, LoweringError, Value, aten
@@ -33,6 +34,9 @@ def convolve(
     window = _window(weight, stride, dilation, groups)
     space = weight.rank - 2
     before, after = _pads(weight, padding, window["dilations"])
+    if x.etype not in patches.CONVOLVED:
+        form = window["strides"], before, after, window["dilations"], window["group"]
+        return batched(op, x, space, lambda x: patches.convolve(op, x, weight, bias, *form))
     if all_static([*before, *after]):
         window["pads"] = [*before, *after]
         return batched(op, x, space, lambda x: op.Conv(x, weight, bias, **window))
@@ -62,28 +66,36 @@ def convolve_transposed(
     window = _window(weight, stride, dilation, groups)
     space = weight.rank - 2
     before = repeat_to(padding, space, "the padding")
-    after, extra, cut = [*before], [0] * space, {}
-    for i, more in enumerate(_repeated(output_padding, space)):
-        if isinstance(more, Dim):
+    more = _repeated(output_padding, space)
+    if x.etype not in patches.CONVOLVED:
+        after = [cut - added for cut, added in zip(before, more, strict=True)]
+        form = window["strides"], before, after, window["dilations"], window["group"]
+        return batched(op, x, space, lambda x: patches.convolve_transposed(op, x, weight, bias, *form))
+    return batched(op, x, space, lambda x: _transposed(op, x, weight, bias, window, before, more))
+
+
+def _transposed(
+    op: Builder, x: Value, weight: Value, bias: Value | None, window: dict[str, Any], before: list[int], more: list[Int]
+) -> Value:
+    """``ConvTranspose`` with ``more`` after each axis, as far as ONNX Runtime takes that."""
+    after, extra = [*before], [0] * len(more)
+    cut: dict[int, Int] = {}
+    for i, added in enumerate(more):
+        if isinstance(added, Dim):
             # It is less than the stride; what is too much is cut off.
-            extra[i], cut[i] = window["strides"][i] - 1, more
-        elif more >= window["strides"][i]:
+            extra[i] = window["strides"][i] - 1
+            cut[2 + i] = added - extra[i]
+        elif added >= window["strides"][i]:
             # ONNX Runtime refuses this; less padding after the axis means the same.
-            after[i] -= more
+            after[i] -= added
         else:
-            extra[i] = more
+            extra[i] = added
     if min(after) < 0:
-        raise LoweringError(f"the output padding {output_padding} is larger than the stride and the padding")
-    window |= {"pads": before + after, "output_padding": extra}
-
-    def compute(x: Value) -> Value:
-        y = op.ConvTranspose(x, weight, bias, **window)
-        if not cut:
-            return y
-        ends = [y.dims[2 + i] - extra[i] + more for i, more in cut.items()]
-        return op.Slice(y, [0] * len(cut), ends, [2 + i for i in cut])
-
-    return batched(op, x, space, compute)
+        raise LoweringError(f"the output padding {more} is larger than the stride and the padding")
+    y = op.ConvTranspose(x, weight, bias, pads=before + after, output_padding=extra, **window)
+    if not cut:
+        return y
+    return op.Slice(y, [0] * len(cut), [y.dims[axis] + less for axis, less in cut.items()], list(cut))
 
 
 def _repeated(values: Int | Sequence[Int], count: int) -> list[Int]:

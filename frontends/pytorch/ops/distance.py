@@ -18,7 +18,7 @@ def pairwise_distance(
     op: Builder, x1: Value, x2: Value, p: Number = 2.0, eps: Number = 1e-6, keepdim: bool = False
 ) -> Value:
     """The norm of ``x1 - x2 + eps`` over the last axis."""
-    difference = op.Sub(*promote(op, x1, x2))
+    difference = op.Sub(*promote(op, x1, x2, to_float=True))
     if eps != 0:
         difference = op.Add(difference, as_tensor(op, eps, difference.etype))
     return p_norm(op, difference, p, [difference.rank - 1], keepdims=int(keepdim))

@@ -63,6 +63,12 @@ def _embedding_bag(
     """
     if mode not in (_SUM, _MEAN, _MAX):
         raise LoweringError(f"embedding_bag has no mode {mode}")
+    if weight.etype in (DataType.FLOAT16, DataType.BFLOAT16):
+        # ONNX Runtime scatters no halves, and PyTorch sums them in float32.
+        wide, *rest = _embedding_bag(
+            op, op.Cast(weight, to=DataType.FLOAT), indices, offsets, mode, factors, last, padding
+        )
+        return op.Cast(wide, to=weight.etype), *rest
     dtype = weight.etype
     indices, offsets = op.cast(indices, DataType.INT64), op.cast(offsets, DataType.INT64)
     starts = op.Slice(offsets, [0], [-1], [0]) if last else offsets
@@ -76,7 +82,7 @@ def _embedding_bag(
         counted = op.Cast(kept, to=DataType.INT64)
         rows = op.Where(op.Unsqueeze(kept, [1]), rows, op.const(-_INFINITY if mode == _MAX else 0, dtype))
     if factors is not None:
-        rows = op.Mul(rows, op.Unsqueeze(factors, [1]))
+        rows = op.Mul(rows, op.Unsqueeze(op.cast(factors, dtype), [1]))
     sizes = op.ScatterElements(op.expand(op.const(0), [count]), bags, counted, axis=0, reduction="add")
     filled = op.Unsqueeze(op.Greater(sizes, 0), [1])
     if mode == _MAX:

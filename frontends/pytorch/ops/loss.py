@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from nxconvert.frontends.pytorch.dtypes import DataType, is_float
 from nxconvert.frontends.pytorch.ops.common import as_tensor, known, promote
 from nxconvert.frontends.pytorch.ops.distance import pairwise_distance
 from nxconvert.frontends.pytorch.table import Builder, Int, LoweringError, Number, Value, aten
@@ -25,8 +26,17 @@ def _number(op: Builder, number: Number, like: Value) -> Value:
     return as_tensor(op, number, like.etype)
 
 
-def _clamped(op: Builder, x: Value, low: float = 0.0) -> Value:
-    return op.Relu(x) if low == 0 else op.Max(x, op.const(low, x.etype))
+def _positive(op: Builder, x: Value) -> Value:
+    """``max(x, 0)``; ONNX Runtime has ``Relu`` for floats only."""
+    return op.Relu(x) if is_float(x.etype) else op.Max(x, op.const(0, x.etype))
+
+
+def _softplus(op: Builder, x: Value) -> Value:
+    """``log(1 + exp(x))``; ONNX Runtime has no ``Softplus`` in double."""
+    if x.etype != DataType.DOUBLE:
+        return op.Softplus(x)
+    tail = op.Log(op.Add(op.Exp(op.Neg(op.Abs(x))), op.const(1, x.etype)))
+    return op.Add(op.Relu(x), tail)
 
 
 def _difference(op: Builder, a: Value, b: Value) -> Value:
@@ -74,7 +84,7 @@ def poisson_nll_loss(
     op: Builder, input: Value, target: Value, log_input: bool, full: bool, eps: Number, reduction: Int
 ) -> Value:
     """``full`` adds Stirling's approximation of what does not depend on the input."""
-    x, t = promote(op, input, target)
+    x, t = promote(op, input, target, to_float=True)
     if log_input:
         loss = op.Sub(op.Exp(x), op.Mul(t, x))
     else:
@@ -95,9 +105,9 @@ def binary_cross_entropy(
     op: Builder, self: Value, target: Value, weight: Value | None = None, reduction: Int = MEAN
 ) -> Value:
     """Logarithms are not less than -100."""
-    one = op.const(1, self.etype)
-    hit = _clamped(op, op.Log(self), -100.0)
-    miss = _clamped(op, op.Log(op.Sub(one, self)), -100.0)
+    one, least = op.const(1, self.etype), op.const(-100, self.etype)
+    hit = op.Max(op.Log(self), least)
+    miss = op.Max(op.Log(op.Sub(one, self)), least)
     loss = op.Sub(op.Mul(op.Sub(target, one), miss), op.Mul(target, hit))
     return reduced(op, loss if weight is None else op.Mul(loss, weight), reduction)
 
@@ -110,7 +120,7 @@ def binary_cross_entropy_with_logits(
     """``(1 - t)·x + (1 + (pos_weight - 1)·t)·softplus(-x)``."""
     x, t = promote(op, self, target)
     one = op.const(1, x.etype)
-    tail = op.Softplus(op.Neg(x))
+    tail = _softplus(op, op.Neg(x))
     if pos_weight is not None:
         tail = op.Mul(op.Add(op.Mul(op.Sub(pos_weight, one), t), one), tail)
     loss = op.Add(op.Mul(op.Sub(one, t), x), tail)
@@ -132,7 +142,7 @@ def kl_div(op: Builder, self: Value, target: Value, reduction: Int = MEAN, *, lo
 def soft_margin_loss(op: Builder, self: Value, target: Value, reduction: Int = MEAN) -> Value:
     """``log(1 + exp(-t·x))``."""
     x, t = promote(op, self, target)
-    return reduced(op, op.Softplus(op.Neg(op.Mul(t, x))), reduction)
+    return reduced(op, _softplus(op, op.Neg(op.Mul(t, x))), reduction)
 
 
 # ---- margins --------------------------------------------------------------------------------------------------------
@@ -143,11 +153,11 @@ def margin_ranking_loss(
     op: Builder, input1: Value, input2: Value, target: Value, margin: Number = 0.0, reduction: Int = MEAN
 ) -> Value:
     product = op.Neg(op.Mul(*promote(op, target, _difference(op, input1, input2))))
-    return reduced(op, op.Relu(_shifted(op, product, margin)), reduction)
+    return reduced(op, _positive(op, _shifted(op, product, margin)), reduction)
 
 
 def _shifted(op: Builder, x: Value, margin: Number) -> Value:
-    return x if margin == 0 else op.Add(x, _number(op, margin, x))
+    return x if margin == 0 else op.Add(*promote(op, x, margin))
 
 
 def _by_sign(op: Builder, target: Value, positive: Value, negative: Value) -> Value:

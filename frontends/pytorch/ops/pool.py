@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 from nxconvert.frontends.pytorch.dtypes import DataType, is_float
 from nxconvert.frontends.pytorch.ops.common import known, repeat_to
+from nxconvert.frontends.pytorch.ops.patches import CONVOLVED, patches
 from nxconvert.frontends.pytorch.ops.spatial import batched, want_space
-from nxconvert.frontends.pytorch.table import Builder, Int, Ints, LoweringError, Value, aten
+from nxconvert.frontends.pytorch.table import Builder, Int, Ints, Value, aten
 
 from nxconvert.graph.dims import floordiv, maximum, minimum, product
 
@@ -90,9 +92,11 @@ def _avg_pool(
     op: Builder, x: Value, space: int, kernel: Ints, stride: Ints, padding: Ints, ceil_mode: bool,
     count_include_pad: bool, divisor: Int | None,
 ) -> Value:  # fmt: skip
-    if not is_float(x.etype):
-        raise LoweringError(f"average pooling of {x.etype.name}")
     window = _window(space, kernel, stride, padding)
+    if x.etype not in CONVOLVED:
+        divide_by = None if divisor is None else known(divisor, "the divisor")
+        rest = ceil_mode, count_include_pad, divide_by
+        return batched(op, x, space, lambda x: _average_of_patches(op, x, window, *rest))
     if divisor is not None:
         divide_by = known(divisor, "the divisor")
         return batched(op, x, space, lambda x: _sum_pool(op, x, window, ceil_mode, divide_by))
@@ -113,6 +117,35 @@ def _sum_pool(op: Builder, x: Value, window: dict[str, Any], ceil_mode: bool, di
     mean = op.AveragePool(x, count_include_pad=1, **window)
     count = math.prod(kernel)
     return mean if count == divisor else op.Mul(mean, count / divisor)
+
+
+def _average_of_patches(
+    op: Builder, x: Value, window: dict[str, Any], ceil_mode: bool, count_include_pad: bool, divisor: int | None
+) -> Value:
+    """Average pooling for the dtypes that ONNX Runtime has none for; integers are divided towards zero."""
+    kernel, strides = window["kernel_shape"], window["strides"]
+    pads = window["pads"][: len(kernel)]
+    space = [
+        _positions(size, k, stride, pad) if ceil_mode else floordiv(size + 2 * pad - k, stride) + 1
+        for size, k, stride, pad in zip(x.dims[2:], kernel, strides, pads, strict=True)
+    ]
+
+    def summed(x: Value, inside: Sequence[int]) -> Value:
+        """The sums over windows of ``x``, which has ``inside`` of the padding already."""
+        left = [pad - given for pad, given in zip(pads, inside, strict=True)]
+        reach = [(n - 1) * s + k for n, s, k in zip(space, strides, kernel, strict=True)]
+        right = [maximum(r - size - first, 0) for r, size, first in zip(reach, x.dims[2:], left, strict=True)]
+        if any(left) or any(right):
+            x = op.Pad(x, [0, 0, *left, 0, 0, *right])
+        columns = patches(op, x, kernel, space, strides, [1] * len(kernel))
+        return op.ReduceSum(columns, list(range(2, 2 + len(kernel))), keepdims=0)
+
+    total = summed(x, [0] * len(pads))
+    if divisor is not None:
+        return op.Div(total, op.const(divisor, x.etype))
+    inside = pads if count_include_pad else [0] * len(pads)
+    ones = [size + 2 * more for size, more in zip(x.dims[2:], inside, strict=True)]
+    return op.Div(total, summed(op.expand(op.const(1, x.etype), [1, 1, *ones]), inside))
 
 
 def _register(space: int) -> None:

@@ -64,7 +64,7 @@ def ps_roi_align(
     op: Builder, input: Value, rois: Value, spatial_scale: Number, pooled_height: Int, pooled_width: Int,
     sampling_ratio: Int,
 ) -> tuple[Value, None]:  # fmt: skip
-    """Each bin has channels of its own, ``[channels, bins down, bins across]``; where they came from is for gradients."""
+    """Each bin has channels of its own, ``[channels, rows, columns]``; where they came from is for gradients."""
     pooled = _align(op, input, rois, spatial_scale, pooled_height, pooled_width, sampling_ratio, True)
     count, channels, rows, columns = pooled.dims
     bins = op.reshape(pooled, [count, floordiv(channels, rows * columns), rows, columns, rows, columns])

@@ -38,9 +38,23 @@ def test_conv_without_batch_and_bias(space: int) -> None:
     check(f"conv_transpose{space}d", _rand(4, *(5, 6, 7)[:space]), _rand(4, 2, *[3] * space))
 
 
-@pytest.mark.parametrize("dtype", [torch.float64, torch.float16])
-def test_dtype_is_kept(dtype: torch.dtype) -> None:
-    check("conv2d", _rand(1, 2, 5, 5, dtype=dtype), _rand(3, 2, 3, 3, dtype=dtype), rtol=1e-2, atol=1e-2)
+def test_half() -> None:
+    x, w = _rand(1, 2, 5, 5, dtype=torch.float16), _rand(3, 2, 3, 3, dtype=torch.float16)
+    check("conv2d", x, w, rtol=1e-2, atol=1e-2)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.int64])
+@pytest.mark.parametrize("space", [1, 2, 3])
+@pytest.mark.parametrize(("stride", "padding", "groups", "dilation"), [(1, 0, 1, 1), (2, 1, 2, 1), (1, 2, 4, 2)])
+def test_dtypes_without_convolution(
+    dtype: torch.dtype, space: int, stride: int, padding: int, groups: int, dilation: int
+) -> None:
+    x, b = (_rand(2, 4, *(5, 6, 7)[:space]) * 5).to(dtype), (_rand(8) * 5).to(dtype)
+    w, wt = ((_rand(*shape, *(3, 2, 3)[:space]) * 5).to(dtype) for shape in ((8, 4 // groups), (4, 8 // groups)))
+    window = [stride] * space, [padding] * space
+    tolerance = {"rtol": 1e-10, "atol": 1e-10}
+    check(f"conv{space}d", x, w, b, *window, [dilation] * space, groups, **tolerance)
+    check(f"conv_transpose{space}d", x, wt, b, *window, [stride - 1] * space, groups, [dilation] * space, **tolerance)
 
 
 @pytest.mark.parametrize("space", [1, 2, 3])

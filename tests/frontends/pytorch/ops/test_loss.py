@@ -44,11 +44,14 @@ def test_probabilities(reduction: int) -> None:
     check("kl_div", UNIT.log(), target.round(), reduction)
     check("kl_div", UNIT.log(), target.log(), reduction, log_target=True)
     check("soft_margin_loss", X, SIGNS, reduction)
+    check("soft_margin_loss", X.double() * 100, SIGNS.double(), reduction)
 
 
 def test_margins(reduction: int) -> None:
     check("margin_ranking_loss", X, T, SIGNS, 0.0, reduction)
     check("margin_ranking_loss", X, T, SIGNS, 0.3, reduction)
+    if reduction != 1:
+        check("margin_ranking_loss", (X * 9).long(), (T * 9).long(), SIGNS.long(), 0.5, reduction)
     check("hinge_embedding_loss", X, SIGNS, 1.5, reduction)
     check("hinge_embedding_loss", X, torch.zeros(3, 4), 1.5, reduction)
     check("cosine_embedding_loss", X, T, SIGNS[:, 0].contiguous(), 0.1, reduction)

@@ -61,6 +61,9 @@ def test_avg_pool(
     stride = [stride] * space if stride else []
     args = [kernel] * space, stride, [padding] * space, ceil_mode, count_include_pad
     check(f"avg_pool{space}d", _image(space), *args)
+    check(f"avg_pool{space}d", _image(space).double(), *args)
+    if space == 2:
+        check("avg_pool2d", _image(2).mul(10).long(), *args)
 
 
 @pytest.mark.parametrize("space", [2, 3])
@@ -71,6 +74,7 @@ def test_avg_pool(
 def test_avg_pool_divisor(space: int, divisor: int, kernel: int, stride: int, padding: int, ceil_mode: bool) -> None:
     args = [kernel] * space, [stride] * space, [padding] * space, ceil_mode, True, divisor
     check(f"avg_pool{space}d", _image(space), *args)
+    check(f"avg_pool{space}d", _image(space).double(), *args)
 
 
 @pytest.mark.parametrize("batch", [True, False])

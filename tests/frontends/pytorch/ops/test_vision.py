@@ -149,7 +149,8 @@ def test_deform_conv2d(
 ) -> None:
     x = IMAGES[:, :4, :6, :7]
     w = RNG.standard_normal((6, 4 // groups, 3, 2)).astype(np.float32)
-    space = [(n + 2 * pad - dilation * (k - 1) - 1) // stride + 1 for n, k in zip(x.shape[2:], w.shape[2:], strict=True)]
+    pairs = zip(x.shape[2:], w.shape[2:], strict=True)
+    space = [(n + 2 * pad - dilation * (k - 1) - 1) // stride + 1 for n, k in pairs]
     offset = RNG.standard_normal((2, offset_groups * 12, *space)).astype(np.float32)
     mask = RNG.random((2, offset_groups * 6, *space)).astype(np.float32)
     bias = RNG.standard_normal(6).astype(np.float32)
