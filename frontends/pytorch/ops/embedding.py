@@ -63,6 +63,8 @@ def _embedding_bag(
     """
     if mode not in (_SUM, _MEAN, _MAX):
         raise LoweringError(f"embedding_bag has no mode {mode}")
+    if indices.etype not in (DataType.INT32, DataType.INT64) or indices.rank != 1:
+        raise LoweringError("the indices of bags have to be a vector of int32 or int64")
     if weight.etype in (DataType.FLOAT16, DataType.BFLOAT16):
         # ONNX Runtime scatters no halves, and PyTorch sums them in float32.
         wide, *rest = _embedding_bag(

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import onnx_ir as ir
 from nxconvert.frontends.pytorch.ops.common import as_tensor
-from nxconvert.frontends.pytorch.table import Builder, Int, Number, Value, aten
+from nxconvert.frontends.pytorch.table import Builder, Int, LoweringError, Number, Value, aten
 
 from nxconvert.graph.builder import TensorType
 
@@ -61,7 +61,8 @@ def padded(op: Builder, data: Value, packing: Packing, padding: Value | None = N
 def pack_padded_sequence(op: Builder, input: Value, lengths: Value, batch_first: bool) -> tuple[Value, Value]:
     """``lengths`` must not rise; there are as many steps as the first sequence has."""
     x = op.Transpose(input, perm=[1, 0, *range(2, input.rank)]) if batch_first else input
-    lengths = op.cast(lengths, INT64)
+    if lengths.etype != INT64:
+        raise LoweringError(f"the lengths have to be int64, not {lengths.etype.name}")
     mask = op.Less(op.Unsqueeze(op.Range(0, x.dims[0], 1), [1]), lengths)
     counts = op.ReduceSum(op.Cast(mask, to=INT64), [1], keepdims=0)
     time = int(lengths.array[0]) if lengths.array is not None else op.fresh("time", low=1)
