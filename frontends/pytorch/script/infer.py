@@ -305,7 +305,8 @@ def _search(program: Program, signature: Signature) -> Call:
     best = search.best()
     if best is not None:
         if len(search.found) > 1:
-            specs = ", ".join(f"{name}={spec}" for name, spec in best.specs.items())
+            taken = {leaf.name: leaf.spec for leaf in best.call.signature.leaves()}
+            specs = ", ".join(f"{name}={taken[name]}" for name in best.specs)
             program.remark(
                 f"the inputs are taken as {specs}, the usual form for such layers; declare them with --input if they "
                 "are not"

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 
 from nxconvert.frontends.pytorch.script import numbers, registry
 from nxconvert.frontends.pytorch.table import aten
@@ -25,18 +27,17 @@ def complete(archive: TorchArchive, code: ScriptCode, error: UnsupportedError) -
         error: what stopped the conversion.
     """
     found = {item.what: item for item in error.items}
+    counts: Counter[str] = Counter()
     for function in _functions(archive, code):
         for node in ast.walk(function.node):
             name = _operator(node)
             if name is None or supported(name):
                 continue
             what = name if "::" in name else f"aten::{name}"
-            known = found.get(what)
-            if known is None:
+            counts[what] += 1
+            if what not in found:
                 found[what] = Unsupported(what, "", code.location(function.path, node))
-            elif known not in error.items:
-                found[what] = Unsupported(what, known.why, known.where, known.count + 1)
-    return list(found.values())
+    return [replace(item, count=max(item.count, counts[what])) for what, item in found.items()]
 
 
 def supported(name: str) -> bool:
