@@ -17,8 +17,6 @@ import onnx_ir as ir
 
 from nxconvert.errors import Unsupported, UnsupportedError
 from nxconvert.graph import IR_OPSET
-from nxconvert.passes.emitter import Emitter
-from nxconvert.passes.opset_rules import BACKWARD, FORWARD, InexpressibleError
 from nxconvert.passes.rewriting import SOURCE_KEY, Names, all_graphs
 
 #: The operator sets that can be asked for. The newest is the last one that ONNX Runtime 1.32 runs: it reads 28 as well,
@@ -49,6 +47,10 @@ class ConvertOpset(ir.passes.InPlacePass):
         self.opset = opset
 
     def call(self, model: ir.Model) -> ir.passes.PassResult:
+        # The rules are many, and the usual conversion, to the shared graph's own opset, needs none of them.
+        from nxconvert.passes.emitter import Emitter
+        from nxconvert.passes.opset_rules import BACKWARD, FORWARD, InexpressibleError
+
         rules = FORWARD if self.opset > IR_OPSET else BACKWARD
         steps = range(IR_OPSET + 1, self.opset + 1) if self.opset > IR_OPSET else range(IR_OPSET, self.opset, -1)
         names = Names(model)
