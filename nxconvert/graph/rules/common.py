@@ -39,11 +39,12 @@ def integers(value: Value | None) -> Dims | None:
     """The integers that a scalar or vector holds, where they are known while building; symbolic ones as dims."""
     if value is None:
         return None
-    if value.array is not None:
-        if value.array.size > _MAX_INTEGERS or value.array.dtype.kind not in "iu":
-            return None
-        return tuple(value.array.ravel().tolist())
-    return value.content
+    array = value.array
+    if array is None:
+        return value.content
+    if array.size > _MAX_INTEGERS or array.dtype.kind not in "iub":
+        return None
+    return tuple(int(i) for i in array.ravel().tolist())
 
 
 def static_integers(value: Value | None, what: str) -> tuple[int, ...] | None:

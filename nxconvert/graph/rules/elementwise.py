@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import onnx_ir as ir
 
+from nxconvert.graph import IR_OPSET
 from nxconvert.graph.rules import infer_rule
 from nxconvert.graph.rules.common import broadcast_dims, broadcastable_to, dtype_of, same, tensor
-from nxconvert.graph.values import TensorType, Value
+from nxconvert.graph.schema import schema
+from nxconvert.graph.values import GraphTypeError, TensorType, Value
 
 if TYPE_CHECKING:
     from nxconvert.graph.builder import Builder
@@ -58,7 +60,10 @@ def _prelu(op: Builder, x: Value, slope: Value, /) -> list[TensorType]:
 
 @infer_rule("Cast")
 def _cast(op: Builder, x: Value, /, *, to: Any, saturate: int = 1) -> list[TensorType]:
-    return tensor(ir.DataType(to), x.dims)
+    dtype = ir.DataType(to)
+    if dtype not in schema("Cast").inputs[0].tensors:
+        raise GraphTypeError(f"{dtype.name} is no dtype of opset {IR_OPSET}")
+    return tensor(dtype, x.dims)
 
 
 @infer_rule("CastLike")

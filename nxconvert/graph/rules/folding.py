@@ -108,7 +108,10 @@ def _bit_shift(a: Array, b: Array, *, direction: str) -> Array:
 
 
 @fold_rule("Clip")
-def _clip(x: Array, low: Array | None = None, high: Array | None = None) -> Array:
+def _clip(x: Array, low: Array | None = None, high: Array | None = None) -> Array | None:
+    if (low is None or high is None) and not np.isfinite(x).all():
+        # A bound that is left out is the largest finite number to some runtimes, infinity to others.
+        return None
     if low is not None:
         x = np.maximum(x, low)
     return x if high is None else np.minimum(x, high)

@@ -281,11 +281,6 @@ def _not(op: Builder, x: Value, /) -> Value | None:
     return node.inputs[0] if node is not None else None  # type: ignore[return-value]
 
 
-@simplify_rule("Clip")
-def _clip(op: Builder, x: Value, low: Value | None = None, high: Value | None = None, /) -> Value | None:
-    return x if low is None and high is None else None
-
-
 @simplify_rule("Where")
 def _where(op: Builder, condition: Value, x: Value, y: Value, /) -> Value | None:
     if condition.etype != _D.BOOL or x.etype != y.etype:
