@@ -103,6 +103,8 @@ def test_an_import_that_needs_more_of_sympy_gets_the_real_one():
                 from importlib.machinery import ModuleSpec
                 return ModuleSpec(fullname, Picky()) if fullname == "onnx_ir" else None
 
+        # The package's own import has installed the finder, which is to come before this one.
+        sys.meta_path[:] = [each for each in sys.meta_path if not isinstance(each, _lazy_sympy._Finder)]
         sys.meta_path.insert(0, Found())
         _lazy_sympy._StandIn.__getattr__ = lambda self, name: (_ for _ in ()).throw(AttributeError(name))
         _lazy_sympy.install()
