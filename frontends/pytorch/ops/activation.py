@@ -280,7 +280,7 @@ def _dropped(op: Builder, x: Value, p: Number) -> tuple[Value, Value]:
     ratio = known(p, "the dropout's probability")
     if ratio >= 1:
         return op.Mul(x, 0.0), full(op, False, DataType.BOOL, x.dims)
-    return op.Dropout(x, op.const(float(ratio)), op.const(True))
+    return op.Dropout(x, op.const(float(ratio)), op.const(True), _outputs=2)
 
 
 def _is_off(p: Number, train: bool) -> bool:

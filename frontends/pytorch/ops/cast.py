@@ -8,7 +8,7 @@ import onnx_ir as ir
 
 from nxconvert.frontends.pytorch.dtypes import DataType
 from nxconvert.frontends.pytorch.ops.common import dtype_of
-from nxconvert.frontends.pytorch.table import Builder, DType, LoweringError, Value, aten
+from nxconvert.frontends.pytorch.table import Builder, DType, Value, aten
 
 # ---- to ------------------------------------------------------------------------------------------------------------
 # Layout, device, pinning and memory format say nothing about values. Whether the result shares memory is the reader's
@@ -81,16 +81,6 @@ _register_cast(DataType.INT16, "short", "_cast_Short")
 _register_cast(DataType.INT8, "char", "_cast_Char")
 _register_cast(DataType.UINT8, "byte", "_cast_Byte")
 _register_cast(DataType.BOOL, "bool")
-
-
-@aten("view.dtype")
-def view_dtype(op: Builder, self: Value, dtype: DType) -> Value:
-    """The same bits as another dtype, which ONNX cannot express."""
-    if dtype_of(dtype) != self.etype:
-        raise LoweringError(
-            f"the bits of {self.etype.name} are reinterpreted as {dtype_of(dtype).name}, for which ONNX has no operator"
-        )
-    return self
 
 
 # ---- the same values -----------------------------------------------------------------------------------------------

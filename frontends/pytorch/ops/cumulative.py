@@ -98,6 +98,8 @@ def _running_extreme(op: Builder, x: Value, dim: Int, op_type: str, relation: st
     """The extreme so far and where it is: the last one of equal ones; from a NaN on, the latest NaN."""
     if not x.rank:
         return x, op.const(0)
+    if 0 in x.dims:
+        return x, op.cast(x, DataType.INT64)
     axis = axis_of(dim, x.rank)
     values = op.cast(x, DataType.UINT8) if is_bool(x) else x
 

@@ -228,9 +228,17 @@ def clamp(op: Builder, self: Value, min: Value | Number | None = None, max: Valu
     dtype = result_type(self, *bounds)
     x = op.cast(self, dtype)
     low, high = (None if bound is None else as_tensor(op, bound, dtype) for bound in (min, max))
-    scalars = all(bound is None or bound.rank == 0 for bound in (low, high))
-    if scalars and not any(number is not None and math.isnan(number) for number in (constant(low), constant(high))):
+    numbers = constant(low), constant(high)
+    # Clip wants scalars, takes a bound that is left out for the largest finite number, and has no meaning for NaN.
+    if (
+        low is not None
+        and high is not None
+        and low.rank == high.rank == 0
+        and not any(n is not None and n != n for n in numbers)
+    ):
         return emit(op, "Clip", x, low, high)
+    if high is None and numbers[0] == 0 and is_float(dtype):
+        return op.Relu(x)
     if low is not None:
         x = emit(op, "Max", x, low)
     return x if high is None else emit(op, "Min", x, high)

@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 import onnx_ir as ir
 from nxconvert.frontends.pytorch import ops  # noqa: F401  (fills the table)
-from nxconvert.frontends.pytorch.compound import Compound
-from nxconvert.frontends.pytorch.dtypes import CODES, QUANTIZED_CODES
+from nxconvert.frontends.pytorch.compound import ComplexValue, Compound
+from nxconvert.frontends.pytorch.dtypes import CODES, COMPLEX_CODES, QUANTIZED_CODES
 from nxconvert.frontends.pytorch.table import Scalar, aten
 
 from nxconvert.graph.builder import Builder, Value
 from nxconvert.graph.dims import Dim
 
-_QUANTIZED_CODES = {name: code for code, name in QUANTIZED_CODES.items()}
+_OTHER_CODES = {name: code for code, name in {**QUANTIZED_CODES, **COMPLEX_CODES}.items()}
 
 
 class Weight:
@@ -135,8 +135,8 @@ def run(model: ir.Model, feeds: dict[str, np.ndarray]) -> list[np.ndarray]:
     try:
         return onnxruntime.InferenceSession(proto.SerializeToString(), options).run(None, feeds)
     except Exception as error:
-        # It does not take bfloat16 arrays either.
-        known = ("NOT_IMPLEMENTED", "NotImplemented", "MLDataType")
+        # It neither takes nor gives bfloat16 arrays.
+        known = ("NOT_IMPLEMENTED", "NotImplemented", "MLDataType", "Numpy type")
         if not any(word in f"{type(error).__name__} {error}" for word in known):
             raise
     from onnx.reference import ReferenceEvaluator
@@ -164,6 +164,8 @@ def compare(actual: list[np.ndarray], values: list[Any], expected: list[Any], rt
 def _to_graph(op: Builder, feeds: dict[str, np.ndarray], x: Any, free: bool) -> Any:
     import torch
 
+    if isinstance(x, torch.Tensor) and x.is_complex():
+        return ComplexValue(*(_to_graph(op, feeds, part.contiguous(), free) for part in (x.real, x.imag)))
     if isinstance(x, torch.Tensor):
         array = _to_numpy(x)
         name = f"in{len(feeds)}"
@@ -172,8 +174,8 @@ def _to_graph(op: Builder, feeds: dict[str, np.ndarray], x: Any, free: bool) -> 
         return op.input(name, ir.DataType.from_numpy(array.dtype), dims)
     if isinstance(x, Weight):
         return op.weight(ir.Tensor(_to_numpy(x.tensor)), "weight")
-    if isinstance(x, torch.dtype) and str(x)[6:] in _QUANTIZED_CODES:
-        return _QUANTIZED_CODES[str(x)[6:]]
+    if isinstance(x, torch.dtype) and str(x)[6:] in _OTHER_CODES:
+        return _OTHER_CODES[str(x)[6:]]
     if isinstance(x, torch.dtype):
         return CODES[ir.DataType[{"float32": "FLOAT", "float64": "DOUBLE"}.get(str(x)[6:], str(x)[6:].upper())]]
     if isinstance(x, (list, tuple)):
