@@ -7,6 +7,7 @@ the base as it was and the view's new content.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -192,6 +193,7 @@ VIEWS: dict[str, ViewOp] = {
     "narrow": ViewOp(_narrow),
     "select": ViewOp(_select),
     "diagonal": ViewOp(scatter.write_diagonal),
+    "linalg_diagonal": ViewOp(functools.partial(scatter.write_diagonal, dim1=-2, dim2=-1)),
     "as_strided": ViewOp(scatter.write_strided),
     "unfold": ViewOp(_unfold),
     **dict.fromkeys(("split", "unsafe_split"), ViewOp(_split, several=True)),

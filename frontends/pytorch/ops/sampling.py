@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -79,6 +80,24 @@ def _exponential(op: Builder, dims: Sequence[Int], dtype: ir.DataType) -> Value:
     """Of 1 - u, which is never 0, the logarithm is finite."""
     numbers = uniform_numbers(op, dims, dtype)
     return op.Neg(op.Log(op.Sub(1.0, numbers)))
+
+
+@aten("geometric")
+def geometric(op: Builder, self: Value, p: Number, **_: Any) -> Value:
+    """How many trials of probability ``p`` it takes: an exponential number, rounded up."""
+    drawn = _exponential(op, self.dims, DataType.DOUBLE)
+    return op.cast(op.Ceil(op.Div(drawn, op.Neg(op.Log(op.Sub(1.0, as_tensor(op, p, DataType.DOUBLE)))))), self.etype)
+
+
+@aten("cauchy")
+def cauchy(op: Builder, self: Value, median: Number = 0, sigma: Number = 1, **_: Any) -> Value:
+    angles = op.Mul(op.Sub(uniform_numbers(op, self.dims, DataType.FLOAT), 0.5), math.pi)
+    return op.cast(_scaled(op, op.Tan(angles), sigma, median), self.etype)
+
+
+@aten("log_normal")
+def log_normal(op: Builder, self: Value, mean: Number = 1, std: Number = 2, **_: Any) -> Value:
+    return op.Exp(_scaled(op, normal_numbers(op, self.dims, self.etype), std, mean))
 
 
 # ---- integers --------------------------------------------------------------------------------------------------------

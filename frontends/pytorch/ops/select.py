@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from nxconvert.frontends.pytorch.dtypes import DataType, is_float
 from nxconvert.frontends.pytorch.ops.common import axis_of, static_ints
 from nxconvert.frontends.pytorch.ops.create import diagonal_mask
 from nxconvert.frontends.pytorch.ops.shape import int_list, inverse, moved, swapped, transposed
-from nxconvert.frontends.pytorch.ops.widening import emit, where
+from nxconvert.frontends.pytorch.ops.widening import emit, reduce, where
 from nxconvert.frontends.pytorch.table import Builder, Int, Ints, LoweringError, Value, aten
 
 from nxconvert.graph.builder import TensorType
@@ -97,6 +98,18 @@ def diagonal_of(op: Builder, self: Value, offset: Int = 0, dim1: Int = 0, dim2: 
         return op.Slice(flat, *bounds)
     vectors = [op.dims_tensor(bound) for bound in bounds]
     return op.node("Slice", [flat, *vectors], {}, [TensorType(flat.etype, (*lead, length))])[0]
+
+
+@aten("linalg_diagonal")
+def linalg_diagonal(op: Builder, A: Value, *, offset: Int = 0, dim1: Int = -2, dim2: Int = -1) -> Value:
+    return diagonal_of(op, A, offset, dim1, dim2)
+
+
+@aten("trace")
+def trace(op: Builder, self: Value) -> Value:
+    """The sum of the diagonal; sums of integers are int64."""
+    elements = diagonal_of(op, self)
+    return reduce(op, "ReduceSum", elements if is_float(self.etype) else op.cast(elements, DataType.INT64), [0], False)
 
 
 @aten("diag")

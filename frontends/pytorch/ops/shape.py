@@ -170,6 +170,24 @@ def view_as(op: Builder, self: Value, other: Value) -> Value:
     return view(op, self, list(other.dims))
 
 
+@aten("resize")
+def resize(op: Builder, self: Value, size: Ints, *, memory_format: Any = None) -> Value:
+    """The first elements in another shape; what PyTorch leaves undefined, more elements than there are, is refused."""
+    count, sizes = product(self.dims), int_list(size)
+    flat = op.reshape(self, [count])
+    wanted = product(sizes)
+    if wanted != count:
+        if not compare(wanted, "<=", count):
+            raise LoweringError(f"a tensor of {count} elements is resized to {wanted}, of which some are undefined")
+        flat = op.Slice(flat, [0], [wanted], [0])
+    return op.reshape(flat, sizes)
+
+
+@aten("resize_as")
+def resize_as(op: Builder, self: Value, the_template: Value, *, memory_format: Any = None) -> Value:
+    return resize(op, self, list(the_template.dims))
+
+
 @aten("flatten.using_ints")
 def flatten(op: Builder, self: Value, start_dim: Int = 0, end_dim: Int = -1) -> Value:
     return op.reshape(self, flattened_dims(self, start_dim, end_dim))

@@ -112,6 +112,8 @@ def test_write_of_free_sizes(name: str, args: tuple, index: int | None) -> None:
         ("movedim", {"source": 0, "destination": 1}, None),
         ("narrow", {"dim": 1, "start": 1, "length": 2}, None),
         ("diagonal", {"offset": 1, "dim1": 1, "dim2": 2}, None),
+        ("linalg_diagonal", {"offset": 1}, None),
+        ("linalg_diagonal", {"dim1": 0, "dim2": 1}, None),
         ("split", {"split_size": 2, "dim": 1}, 1),
         ("tensor_split", {"sections": 2, "dim": 1}, 1),
         ("tensor_split", {"indices": [1], "dim": 1}, 1),

@@ -48,6 +48,8 @@ def _draw(name: str, *args: Any, **kwargs: Any) -> np.ndarray:
         ("bernoulli", (X.long(), 0.3), 0.3, 0.458),
         ("bernoulli", (X, torch.tensor(0.8)), 0.8, 0.4),
         ("randperm", (1000,), 499.5, 288.7),
+        ("geometric", (X, 0.25), 4, 3.46),
+        ("log_normal", (X, 0.0, 0.5), 1.133, 0.604),
     ],
 )
 def test_moments(name: str, args: tuple, mean: float, deviation: float) -> None:
@@ -62,6 +64,12 @@ def test_ranges() -> None:
     assert sorted(_draw("randperm", 50)) == list(range(50))
     assert 0 <= _draw("rand", []) < 1
     assert _draw("rand", [3], dtype=torch.float64).shape == (3,)
+
+
+def test_cauchy() -> None:
+    numbers = _draw("cauchy", X, 3.0, 2.0)
+    assert abs(np.median(numbers) - 3) < 0.1
+    assert abs(np.quantile(numbers, 0.75) - 5) < 0.2
 
 
 def test_multinomial() -> None:

@@ -39,6 +39,12 @@ def test_of_one_tensor(name: str, args: list, dtype: torch.dtype) -> None:
         check(name, X.to(dtype), *args)
 
 
+def test_trace_and_linalg_diagonal() -> None:
+    for dtype in (torch.float32, torch.int64, torch.uint8):
+        check("trace", X[0].to(dtype))
+    check("linalg_diagonal", X, offset=1)
+
+
 @pytest.mark.parametrize("k", range(-1, 5))
 def test_rot90(k: int) -> None:
     check("rot90", X, k, [0, 1])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
@@ -140,6 +141,14 @@ def test_sizes_stay_symbolic() -> None:
 def test_what_cannot_be(name: str, args: tuple) -> None:
     with pytest.raises(LoweringError):
         lower(name, (X, *args), {}, free=False)
+
+
+@pytest.mark.parametrize("size", [[4, 6], [2, 5], [24], [0]])
+def test_resize(size: list[int]) -> None:
+    model, feeds, _ = lower("resize", (X, size), {}, free=False)
+    np.testing.assert_array_equal(run(model, feeds)[0], X.clone().resize_(size).numpy())
+    with pytest.raises(LoweringError, match="undefined"):
+        lower("resize", (X, [5, 5]), {}, free=False)
 
 
 def test_a_view_in_other_bits_is_refused() -> None:
