@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import onnx_ir as ir
-from nxconvert.frontends.pytorch.script.model import read_script
 
 from nxconvert.errors import ReadError
 from nxconvert.formats.torch_archive import Kind, TorchArchive, open_archive
+from nxconvert.frontends.pytorch.script.model import read_script
 from nxconvert.plugins import ReadOptions
 
 _WITHOUT_PROGRAM = (Kind.SAVED, Kind.SAVED_LEGACY)

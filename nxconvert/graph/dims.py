@@ -21,6 +21,8 @@ from typing import TypeAlias, Union
 Int: TypeAlias = Union[int, "Dim"]
 Monomial: TypeAlias = "tuple[Atom, ...]"
 
+# How many operations deep a comparison looks.
+_UNFOLDED = 3
 # Exact division gives up after so many steps; shapes have quotients of a few terms.
 _MAX_STEPS = 96
 
@@ -257,23 +259,53 @@ def compare(a: Int, relation: str, b: Int) -> bool | None:
         relation: one of ``== != < <= > >=``.
         b: an integer or a dim.
     """
-    low, high = bounds(a - b)
+    difference = a - b
     if relation in ("==", "!="):
-        if low == high == 0:
-            equal: bool | None = True
-        elif (low is not None and low > 0) or (high is not None and high < 0):
-            equal = False
-        else:
-            equal = None
-        return equal if relation == "==" or equal is None else not equal
-    if relation in (">", "<="):
-        # a > b  is  a - b >= 1
-        above, below = low is not None and low >= 1, high is not None and high <= 0
-        holds = True if above else False if below else None
-        return holds if relation == ">" or holds is None else not holds
-    above, below = low is not None and low >= 0, high is not None and high <= -1
-    holds = True if above else False if below else None
-    return holds if relation == ">=" or holds is None else not holds
+        equal = True if difference == 0 else False if _is_positive(difference) or _is_positive(-difference) else None
+        return equal if relation == "==" else _flip(equal)
+    if relation in ("<", ">="):
+        # a < b  is  b - a >= 1, and a >= b the opposite.
+        less = True if _is_positive(-difference) else False if _is_positive(difference + 1) else None
+        return less if relation == "<" else _flip(less)
+    greater = True if _is_positive(difference) else False if _is_positive(1 - difference) else None
+    return greater if relation == ">" else _flip(greater)
+
+
+def _is_positive(value: Int) -> bool:
+    """Whether ``value`` is certainly at least 1."""
+    low = bounds(value)[0]
+    if low is None or low < 1:
+        low = _lower_bound(value, _UNFOLDED)
+    return low is not None and low >= 1
+
+
+def _lower_bound(value: Int, depth: int) -> int | None:
+    """A lower bound that knows how an operation and its operands hang together: ``h - h//2 >= 1`` where ``h >= 1``."""
+    low = bounds(value)[0]
+    if isinstance(value, int) or not depth:
+        return low
+    for monomial, coefficient in value.terms:
+        atom = monomial[0] if len(monomial) == 1 else None
+        if isinstance(atom, Operation):
+            rest = value - _atom_dim(atom) * coefficient
+            low = _highest(low, *_bounds_without(atom, coefficient, rest, depth - 1))
+    return low
+
+
+def _bounds_without(atom: Operation, coefficient: int, rest: Int, depth: int) -> Iterator[int | None]:
+    """Lower bounds of ``coefficient * atom + rest`` in which what the atom is made of stands for it."""
+    if atom.kind == "floordiv" and isinstance(atom.b, int) and atom.b > 0:
+        # a - (b - 1) <= b * (a // b) <= a
+        least = atom.a - (atom.b - 1) if coefficient > 0 else atom.a
+        scaled = _lower_bound(rest * atom.b + least * coefficient, depth)
+        yield None if scaled is None else -(-scaled // atom.b)
+    elif atom.kind == ("max" if coefficient > 0 else "min"):
+        yield _lower_bound(rest + atom.a * coefficient, depth)
+        yield _lower_bound(rest + atom.b * coefficient, depth)
+
+
+def _highest(*lows: int | None) -> int | None:
+    return max((low for low in lows if low is not None), default=None)
 
 
 def maximum(a: Int, b: Int) -> Int:

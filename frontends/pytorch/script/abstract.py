@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import onnx_ir as ir
+
 from nxconvert.frontends.pytorch.compound import Compound
 from nxconvert.frontends.pytorch.dtypes import DataType
 from nxconvert.frontends.pytorch.ops.common import as_tensor
@@ -30,7 +31,6 @@ from nxconvert.frontends.pytorch.script.values import (
     is_static,
 )  # fmt: skip
 from nxconvert.frontends.pytorch.table import LoweringError, Scalar
-
 from nxconvert.graph.builder import Builder, TensorType, Value
 from nxconvert.graph.dims import Dim, Int, bounds
 

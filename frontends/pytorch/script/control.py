@@ -31,7 +31,6 @@ from nxconvert.frontends.pytorch.script.values import (
     Stacked,
 )  # fmt: skip
 from nxconvert.frontends.pytorch.table import LoweringError, Scalar
-
 from nxconvert.graph.builder import Builder, TensorType, Value
 from nxconvert.graph.dims import Int
 

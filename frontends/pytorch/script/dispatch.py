@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING, Any
 
+from nxconvert.errors import Unsupported, UnsupportedError
 from nxconvert.frontends.pytorch.compound import Compound
 from nxconvert.frontends.pytorch.dtypes import DataType
 from nxconvert.frontends.pytorch.packed_params import PackedConv, PackedLinear
@@ -28,8 +29,6 @@ from nxconvert.frontends.pytorch.script.values import (
 )  # fmt: skip
 from nxconvert.frontends.pytorch.table import LoweringError, Scalar, aten
 from nxconvert.frontends.pytorch.views import VIEWS
-
-from nxconvert.errors import Unsupported, UnsupportedError
 from nxconvert.graph.builder import Value
 from nxconvert.graph.dims import Dim
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from nxconvert.frontends.pytorch.script.values import ObjectCell
-
 from nxconvert.formats.torchscript import FunctionInfo
+from nxconvert.frontends.pytorch.script.values import ObjectCell
 
 
 class ScriptRaise(Exception):

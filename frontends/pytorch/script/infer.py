@@ -17,13 +17,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from nxconvert.errors import InputError, NxConvertError, ReadError
+from nxconvert.formats.torch_values import ScriptObject, TensorData
 from nxconvert.frontends.pytorch.dtypes import DataType, is_float
 from nxconvert.frontends.pytorch.script.frames import NeedInput, ScriptRaise
 from nxconvert.frontends.pytorch.script.signature import Leaf, Signature
 from nxconvert.frontends.pytorch.table import LoweringError
-
-from nxconvert.errors import InputError, NxConvertError, ReadError
-from nxconvert.formats.torch_values import ScriptObject, TensorData
 from nxconvert.graph.builder import GraphTypeError
 from nxconvert.graph.dims import Dim, Int, Symbol, divide_exactly, evaluate, listening
 from nxconvert.inputs import InputSpec, spec_of

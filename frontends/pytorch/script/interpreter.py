@@ -14,6 +14,9 @@ from collections.abc import Callable
 from contextlib import contextmanager
 from typing import Any
 
+from nxconvert.errors import ReadError
+from nxconvert.formats.torch_archive import TorchArchive
+from nxconvert.formats.torchscript import ClassInfo, EnumInfo, FunctionInfo, NamedTupleInfo, ScriptCode
 from nxconvert.frontends.pytorch.compound import Compound
 from nxconvert.frontends.pytorch.ops.common import as_tensor
 from nxconvert.frontends.pytorch.script import control, dispatch, numbers
@@ -38,10 +41,6 @@ from nxconvert.frontends.pytorch.script.values import (
 )  # fmt: skip
 from nxconvert.frontends.pytorch.table import LoweringError, Scalar, aten
 from nxconvert.frontends.pytorch.views import write_back
-
-from nxconvert.errors import ReadError
-from nxconvert.formats.torch_archive import TorchArchive
-from nxconvert.formats.torchscript import ClassInfo, EnumInfo, FunctionInfo, NamedTupleInfo, ScriptCode
 from nxconvert.graph.builder import Builder, GraphTypeError, Value
 
 MAX_CALL_DEPTH = 200

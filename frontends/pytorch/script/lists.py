@@ -10,7 +10,6 @@ from nxconvert.frontends.pytorch.script import numbers
 from nxconvert.frontends.pytorch.script.registry import LISTS, Handler, register
 from nxconvert.frontends.pytorch.script.values import Box, Collected, ListCell, Stacked, is_number
 from nxconvert.frontends.pytorch.table import LoweringError
-
 from nxconvert.graph.builder import TensorType, Value
 from nxconvert.graph.dims import Dim, Int, floordiv, maximum
 

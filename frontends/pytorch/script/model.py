@@ -14,6 +14,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import onnx_ir as ir
+
+from nxconvert.errors import ReadError, UnsupportedError
+from nxconvert.formats.torch_archive import TorchArchive
+from nxconvert.formats.torchscript import ClassInfo, FunctionInfo, ScriptCode
 from nxconvert.frontends.pytorch import ops  # noqa: F401  (fills the table)
 from nxconvert.frontends.pytorch.script import abstract, reach
 from nxconvert.frontends.pytorch.script.abstract import Same, Spec
@@ -30,10 +34,6 @@ from nxconvert.frontends.pytorch.script.signature import (
 from nxconvert.frontends.pytorch.script.state import StateKey, find_state, place_state
 from nxconvert.frontends.pytorch.script.values import Box, Cell, ObjectCell, is_static
 from nxconvert.frontends.pytorch.table import LoweringError
-
-from nxconvert.errors import ReadError, UnsupportedError
-from nxconvert.formats.torch_archive import TorchArchive
-from nxconvert.formats.torchscript import ClassInfo, FunctionInfo, ScriptCode
 from nxconvert.graph.builder import Builder, Value
 from nxconvert.graph.dims import Dim
 from nxconvert.graph.finish import finish

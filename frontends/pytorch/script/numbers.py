@@ -14,7 +14,6 @@ from typing import Any
 from nxconvert.frontends.pytorch.dtypes import DataType
 from nxconvert.frontends.pytorch.ops.common import as_tensor
 from nxconvert.frontends.pytorch.table import Builder, LoweringError, Scalar
-
 from nxconvert.graph.builder import Value
 from nxconvert.graph.dims import Dim, Int, compare, floordiv, maximum, minimum, mod
 

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from nxconvert.frontends.pytorch.ops.quantized import load_packed, load_quantized
-from nxconvert.frontends.pytorch.packed_params import CLASSES
-from nxconvert.frontends.pytorch.script.frames import BoundMethod, Frame
-from nxconvert.frontends.pytorch.script.values import Box, Cell, DictCell, EnumMember, ListCell, Named, ObjectCell
-
 from nxconvert.errors import ReadError
 from nxconvert.formats.torch_archive import TorchArchive
 from nxconvert.formats.torch_values import Device, EnumValue, ScriptObject, TensorData
 from nxconvert.formats.torchscript import ClassInfo, EnumInfo, Info, NamedTupleInfo, ScriptCode
+from nxconvert.frontends.pytorch.ops.quantized import load_packed, load_quantized
+from nxconvert.frontends.pytorch.packed_params import CLASSES
+from nxconvert.frontends.pytorch.script.frames import BoundMethod, Frame
+from nxconvert.frontends.pytorch.script.values import Box, Cell, DictCell, EnumMember, ListCell, Named, ObjectCell
 
 if TYPE_CHECKING:
     from nxconvert.frontends.pytorch.script.interpreter import Interpreter

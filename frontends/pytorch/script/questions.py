@@ -24,7 +24,6 @@ from nxconvert.frontends.pytorch.script.values import (
     is_number,
 )  # fmt: skip
 from nxconvert.frontends.pytorch.table import LoweringError, Scalar
-
 from nxconvert.graph.dims import Int
 
 if TYPE_CHECKING:

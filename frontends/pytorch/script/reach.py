@@ -7,13 +7,12 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 
-from nxconvert.frontends.pytorch.script import numbers, registry
-from nxconvert.frontends.pytorch.table import aten
-
 from nxconvert.errors import Unsupported, UnsupportedError
 from nxconvert.formats.torch_archive import TorchArchive
 from nxconvert.formats.torch_values import ScriptObject
 from nxconvert.formats.torchscript import ClassInfo, FunctionInfo, ScriptCode
+from nxconvert.frontends.pytorch.script import numbers, registry
+from nxconvert.frontends.pytorch.table import aten
 
 _NO_OPERATORS = frozenset({"device", "dtype", "classes"})
 

@@ -13,15 +13,15 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import onnx_ir as ir
+
+from nxconvert.errors import InputError, ReadError, UsageError
+from nxconvert.formats.torchscript import FunctionInfo, NamedTupleInfo, ScriptCode
 from nxconvert.frontends.pytorch.dtypes import DataType
 from nxconvert.frontends.pytorch.ops.common import as_tensor
 from nxconvert.frontends.pytorch.script import lists
 from nxconvert.frontends.pytorch.script.interpreter import Interpreter
 from nxconvert.frontends.pytorch.script.values import Box, DictCell, ListCell, Maybe, Named, Unknown, is_number
 from nxconvert.frontends.pytorch.table import Scalar
-
-from nxconvert.errors import InputError, ReadError, UsageError
-from nxconvert.formats.torchscript import FunctionInfo, NamedTupleInfo, ScriptCode
 from nxconvert.graph.builder import Builder, Value
 from nxconvert.inputs import InputSpec, spec_of
 

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from nxconvert.frontends.pytorch.script import abstract
 from nxconvert.frontends.pytorch.script.abstract import Content, Spec
 from nxconvert.frontends.pytorch.script.values import Box, Cell, DictCell, ListCell, ObjectCell
-
 from nxconvert.graph.builder import Value
 
 if TYPE_CHECKING:

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from nxconvert.frontends.pytorch.table import Scalar
-
 from nxconvert.graph.builder import Value
 from nxconvert.graph.dims import Dim, Int
 
