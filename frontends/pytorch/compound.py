@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar
 
 import onnx_ir as ir
+
 from nxconvert.frontends.pytorch import dtypes
 from nxconvert.frontends.pytorch.dtypes import DataType
-
 from nxconvert.graph.builder import Builder, Value
 from nxconvert.graph.dims import Int
 

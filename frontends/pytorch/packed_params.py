@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
-from nxconvert.frontends.pytorch.compound import QuantizedValue
 
 from nxconvert.errors import ReadError
+from nxconvert.frontends.pytorch.compound import QuantizedValue
 from nxconvert.graph.builder import Value
 
 CLASSES = "__torch__.torch.classes."

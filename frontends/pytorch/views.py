@@ -15,7 +15,6 @@ from nxconvert.frontends.pytorch.ops import join, scatter, shape
 from nxconvert.frontends.pytorch.ops.common import axis_of
 from nxconvert.frontends.pytorch.ops.select import narrow_start
 from nxconvert.frontends.pytorch.table import Builder, Int, LoweringError, Value
-
 from nxconvert.graph.dims import Dim
 
 __all__ = ["VIEWS", "ViewOp", "write_back"]

@@ -13,7 +13,6 @@ from nxconvert.frontends.pytorch.ops.pool import max_pooled
 from nxconvert.frontends.pytorch.ops.resample import counting
 from nxconvert.frontends.pytorch.ops.spatial import batched, want_space, weigh_axis
 from nxconvert.frontends.pytorch.table import Builder, Int, Ints, Value, aten
-
 from nxconvert.graph.builder import GraphTypeError
 from nxconvert.graph.dims import floordiv, maximum, product
 

@@ -9,9 +9,9 @@ import math
 from typing import Any, NamedTuple
 
 import onnx_ir as ir
+
 from nxconvert.frontends.pytorch.ops.common import as_tensor, known
 from nxconvert.frontends.pytorch.table import Builder, Int, Number, Value, aten
-
 from nxconvert.graph.dims import floordiv
 
 BOOL = ir.DataType.BOOL

@@ -6,7 +6,6 @@ from nxconvert.frontends.pytorch.dtypes import DataType, is_float
 from nxconvert.frontends.pytorch.ops.common import as_tensor, known, static_ints
 from nxconvert.frontends.pytorch.ops.loss import MEAN, NONE, SUM, reduced
 from nxconvert.frontends.pytorch.table import Builder, Int, LoweringError, Number, Value, aten
-
 from nxconvert.graph.builder import GraphTypeError
 
 _REDUCTIONS = {NONE: "none", MEAN: "mean", SUM: "sum"}

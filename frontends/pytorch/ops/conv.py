@@ -9,7 +9,6 @@ from nxconvert.frontends.pytorch.ops import patches
 from nxconvert.frontends.pytorch.ops.common import all_static, repeat_to, static_ints
 from nxconvert.frontends.pytorch.ops.spatial import batched
 from nxconvert.frontends.pytorch.table import Builder, Dim, Int, Ints, LoweringError, Value, aten
-
 from nxconvert.graph.builder import GraphTypeError
 from nxconvert.graph.dims import floordiv
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import onnx_ir as ir
+
 from nxconvert.frontends.pytorch.dtypes import DataType, is_float
 from nxconvert.frontends.pytorch.ops.common import (
     DEFAULT_FLOAT,
@@ -21,7 +22,6 @@ from nxconvert.frontends.pytorch.ops.common import (
 )
 from nxconvert.frontends.pytorch.ops.widening import where
 from nxconvert.frontends.pytorch.table import Builder, Dim, DType, Int, Ints, LoweringError, Number, Scalar, Value, aten
-
 from nxconvert.graph.builder import FOLD_LIMIT
 from nxconvert.graph.dims import maximum
 

@@ -6,7 +6,6 @@ from nxconvert.frontends.pytorch.ops.common import as_tensor, axis_of, known, pr
 from nxconvert.frontends.pytorch.ops.linear import matrix_product, transposed
 from nxconvert.frontends.pytorch.ops.norm import p_norm
 from nxconvert.frontends.pytorch.table import Builder, Int, Number, Value, aten
-
 from nxconvert.graph.builder import GraphTypeError
 
 # From this number of points on PyTorch multiplies matrices instead of subtracting all pairs.
@@ -51,9 +50,7 @@ def cdist(op: Builder, x1: Value, x2: Value, p: Number = 2.0, compute_mode: Int 
 @aten("_euclidean_dist")
 def euclidean_distance(op: Builder, x1: Value, x2: Value) -> Value:
     """``|a - b|² = |a|² - 2·a·b + |b|²``."""
-    squares = op.Add(
-        op.ReduceSumSquare(x1, [x1.rank - 1]), transposed(op, op.ReduceSumSquare(x2, [x2.rank - 1]))
-    )
+    squares = op.Add(op.ReduceSumSquare(x1, [x1.rank - 1]), transposed(op, op.ReduceSumSquare(x2, [x2.rank - 1])))
     product = matrix_product(op, op.Mul(x1, as_tensor(op, -2, x1.etype)), transposed(op, x2))
     return op.Sqrt(op.Relu(op.Add(squares, product)))
 

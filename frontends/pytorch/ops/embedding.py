@@ -6,7 +6,6 @@ from nxconvert.frontends.pytorch.dtypes import DataType
 from nxconvert.frontends.pytorch.ops.common import as_tensor
 from nxconvert.frontends.pytorch.ops.norm import p_norm
 from nxconvert.frontends.pytorch.table import Builder, Int, LoweringError, Number, Value, aten
-
 from nxconvert.graph.dims import product
 
 _SUM, _MEAN, _MAX = 0, 1, 2

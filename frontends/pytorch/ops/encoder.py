@@ -11,12 +11,12 @@ import math
 from typing import Any
 
 import numpy as np
+
+from nxconvert.formats.tensors import ComputedTensor
 from nxconvert.frontends.pytorch.compound import Lower, NestedValue, mapped
 from nxconvert.frontends.pytorch.dtypes import DataType
 from nxconvert.frontends.pytorch.ops.common import axis_of, known, static_ints
 from nxconvert.frontends.pytorch.table import Builder, Int, Ints, Nested, Value, aten
-
-from nxconvert.formats.tensors import ComputedTensor
 from nxconvert.graph.dims import maximum
 
 SOURCE, PADDING = 0, 1  # the mask types: [queries, keys] and [batch, keys]; all others are broadcast as they are

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from nxconvert.frontends.pytorch.dtypes import DataType
 from nxconvert.frontends.pytorch.table import Builder, Int, Ints, LoweringError, Value, aten
-
 from nxconvert.graph.builder import GraphTypeError
 
 _MODES = ("linear", "nearest", "cubic")

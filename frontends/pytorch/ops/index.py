@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+
 from nxconvert.frontends.pytorch.dtypes import DataType
 from nxconvert.frontends.pytorch.ops.common import as_tensor, axis_of
 from nxconvert.frontends.pytorch.ops.create import filled
 from nxconvert.frontends.pytorch.ops.shape import broadcast_all, transposed
 from nxconvert.frontends.pytorch.ops.widening import emit, where
 from nxconvert.frontends.pytorch.table import Builder, Int, LoweringError, Number, Value, Values, aten
-
 from nxconvert.graph.dims import Dim, product
 
 MASKS = (DataType.BOOL, DataType.UINT8)

@@ -12,6 +12,7 @@ from fractions import Fraction
 from typing import Any
 
 import numpy as np
+
 from nxconvert.frontends.pytorch.dtypes import DataType
 from nxconvert.frontends.pytorch.ops import resample
 from nxconvert.frontends.pytorch.ops.adaptive import adaptive_average
@@ -19,7 +20,6 @@ from nxconvert.frontends.pytorch.ops.common import known
 from nxconvert.frontends.pytorch.ops.resample import Axis
 from nxconvert.frontends.pytorch.ops.spatial import weigh_axis
 from nxconvert.frontends.pytorch.table import Builder, Int, Ints, LoweringError, Number, Numbers, Value, aten
-
 from nxconvert.graph.builder import GraphTypeError
 from nxconvert.graph.dims import divide_exactly, floordiv
 
@@ -207,9 +207,7 @@ def _register_nearest(name: str, space: int, mode: str) -> None:
 
 def _register(name: str, space: int, mode: str, antialias: bool = False) -> None:
     @aten(name)
-    def upsample(
-        op: Builder, self: Value, output_size: Ints, align_corners: bool, *scales: Any, **named: Any
-    ) -> Value:
+    def upsample(op: Builder, self: Value, output_size: Ints, align_corners: bool, *scales: Any, **named: Any) -> Value:
         factors = _scales(space, scales, named)
         return interpolate(op, self, mode, _sizes(self, space, output_size), factors, align_corners, antialias)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from nxconvert.frontends.pytorch.dtypes import DataType, is_float
 from nxconvert.frontends.pytorch.ops.common import as_tensor, dtype_of, promote
 from nxconvert.frontends.pytorch.table import Builder, DType, Number, Value, Values, aten
-
 from nxconvert.graph.builder import GraphTypeError
 from nxconvert.graph.dims import product
 

@@ -171,9 +171,7 @@ def _by_sign(op: Builder, target: Value, positive: Value, negative: Value) -> Va
 
 
 @aten("hinge_embedding_loss")
-def hinge_embedding_loss(
-    op: Builder, self: Value, target: Value, margin: Number = 1.0, reduction: Int = MEAN
-) -> Value:
+def hinge_embedding_loss(op: Builder, self: Value, target: Value, margin: Number = 1.0, reduction: Int = MEAN) -> Value:
     """Targets other than 1 and -1 count for both, as in ATen."""
     clamped = op.Relu(op.Sub(_number(op, margin, self), self))
     nothing = op.const(0, self.etype)

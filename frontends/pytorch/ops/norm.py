@@ -6,10 +6,10 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
+
 from nxconvert.frontends.pytorch.dtypes import DataType
 from nxconvert.frontends.pytorch.ops.common import as_tensor, axis_of, known
 from nxconvert.frontends.pytorch.table import Builder, Int, Ints, Number, Value, aten
-
 from nxconvert.graph.builder import GraphTypeError
 from nxconvert.graph.dims import Dim, floordiv, product
 

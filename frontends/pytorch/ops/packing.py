@@ -9,9 +9,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import onnx_ir as ir
+
 from nxconvert.frontends.pytorch.ops.common import as_tensor
 from nxconvert.frontends.pytorch.table import Builder, Int, LoweringError, Number, Value, aten
-
 from nxconvert.graph.builder import TensorType
 
 INT64 = ir.DataType.INT64

@@ -10,7 +10,6 @@ from nxconvert.frontends.pytorch.ops.create import filled
 from nxconvert.frontends.pytorch.ops.shape import int_list
 from nxconvert.frontends.pytorch.ops.widening import emit
 from nxconvert.frontends.pytorch.table import Builder, Dim, Int, Ints, LoweringError, Number, Scalar, Value, aten
-
 from nxconvert.graph.dims import compare
 
 # PyTorch's names of the modes, in the order of its enum, and ONNX's.

@@ -12,7 +12,6 @@ from nxconvert.frontends.pytorch.ops.linear import matrix_product
 from nxconvert.frontends.pytorch.ops.resample import counting
 from nxconvert.frontends.pytorch.ops.widening import emit
 from nxconvert.frontends.pytorch.table import Builder, Int, Value
-
 from nxconvert.graph.dims import floordiv, product
 
 # Halves are cast to float32 by ONNX Runtime itself.

@@ -11,7 +11,6 @@ from nxconvert.frontends.pytorch.ops.common import known, repeat_to
 from nxconvert.frontends.pytorch.ops.patches import CONVOLVED, patches
 from nxconvert.frontends.pytorch.ops.spatial import batched, want_space
 from nxconvert.frontends.pytorch.table import Builder, Int, Ints, Value, aten
-
 from nxconvert.graph.dims import floordiv, maximum, minimum, product
 
 _POOLED_INTEGERS = (DataType.INT8, DataType.UINT8)
@@ -195,9 +194,7 @@ def max_unpool2d(op: Builder, self: Value, indices: Value, output_size: Ints) ->
 
 
 @aten("max_unpool3d")
-def max_unpool3d(
-    op: Builder, self: Value, indices: Value, output_size: Ints, stride: Ints, padding: Ints
-) -> Value:
+def max_unpool3d(op: Builder, self: Value, indices: Value, output_size: Ints, stride: Ints, padding: Ints) -> Value:
     want_space(self, 3)
     return _scatter_planes(op, self, indices, 3, output_size)
 

@@ -9,7 +9,6 @@ from nxconvert.frontends.pytorch.dtypes import DataType, is_float
 from nxconvert.frontends.pytorch.ops.common import axis_of, promote, static_ints
 from nxconvert.frontends.pytorch.ops.linear import matrix_product
 from nxconvert.frontends.pytorch.table import Builder, Int, Ints, LoweringError, Value, Values, aten
-
 from nxconvert.graph.builder import GraphTypeError
 
 _CONTRACTED = (DataType.INT32, DataType.INT64)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
+
 from nxconvert.frontends.pytorch import dtypes
 from nxconvert.frontends.pytorch.compound import QuantizedValue, along, quantize
 from nxconvert.frontends.pytorch.dtypes import DataType
@@ -25,7 +26,6 @@ from nxconvert.frontends.pytorch.table import (
     Values,
     aten,
 )  # fmt: skip
-
 from nxconvert.graph.builder import FOLD_LIMIT
 
 # Below this PyTorch widens the range rather than use a smaller scale (quant_utils.h).

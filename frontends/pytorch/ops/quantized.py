@@ -9,6 +9,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+
+from nxconvert.errors import ReadError
+from nxconvert.formats.tensors import ComputedTensor
+from nxconvert.formats.torch_values import ScriptObject, TensorData
 from nxconvert.frontends.pytorch.compound import QuantizedValue
 from nxconvert.frontends.pytorch.dtypes import DataType
 from nxconvert.frontends.pytorch.ops.common import known, static_ints
@@ -24,10 +28,6 @@ from nxconvert.frontends.pytorch.packed_params import (
     unpack,
 )  # fmt: skip
 from nxconvert.frontends.pytorch.table import Builder, Int, Ints, Number, Quantized, Value, aten
-
-from nxconvert.errors import ReadError
-from nxconvert.formats.tensors import ComputedTensor
-from nxconvert.formats.torch_values import ScriptObject, TensorData
 
 # ---- out of the archive ----------------------------------------------------------------------------------------------
 

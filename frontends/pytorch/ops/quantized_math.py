@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+
 from nxconvert.frontends.pytorch import dtypes
 from nxconvert.frontends.pytorch.compound import Lower, QuantizedValue, Rule, leaves, mapped
 from nxconvert.frontends.pytorch.dtypes import DataType, is_float

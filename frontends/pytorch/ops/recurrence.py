@@ -13,6 +13,8 @@ from typing import NamedTuple
 
 import numpy as np
 import onnx_ir as ir
+
+from nxconvert.formats.tensors import ComputedTensor
 from nxconvert.frontends.pytorch.compound import QuantizedValue
 from nxconvert.frontends.pytorch.ops.common import static_ints
 from nxconvert.frontends.pytorch.ops.linear import transposed
@@ -20,8 +22,6 @@ from nxconvert.frontends.pytorch.ops.quantize import quantize_dynamically
 from nxconvert.frontends.pytorch.ops.quantized import integer_product
 from nxconvert.frontends.pytorch.packed_params import Weight
 from nxconvert.frontends.pytorch.table import Builder, Value
-
-from nxconvert.formats.tensors import ComputedTensor
 from nxconvert.graph.builder import TensorType
 
 

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import onnx_ir as ir
+
 from nxconvert.frontends.pytorch.dtypes import DataType
 from nxconvert.frontends.pytorch.table import Builder, Int, Value
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import onnx_ir as ir
+
 from nxconvert.frontends.pytorch.ops.common import known
 from nxconvert.frontends.pytorch.ops.packing import pack, packing_of, padded
 from nxconvert.frontends.pytorch.ops.recurrence import (

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import onnx_ir as ir
+
 from nxconvert.frontends.pytorch.dtypes import DataType
 from nxconvert.frontends.pytorch.ops.common import DEFAULT_FLOAT, all_static, as_tensor, dtype_of
 from nxconvert.frontends.pytorch.ops.create import filled
 from nxconvert.frontends.pytorch.ops.shape import int_list
 from nxconvert.frontends.pytorch.ops.sort import best
 from nxconvert.frontends.pytorch.table import Builder, DType, Int, Ints, LoweringError, Number, Value, aten
-
 from nxconvert.graph.dims import Dim
 
 _DRAWN = (DataType.FLOAT, DataType.DOUBLE)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import onnx_ir as ir
+
 from nxconvert.frontends.pytorch.dtypes import DataType, is_float, limits
 from nxconvert.frontends.pytorch.ops.common import all_static, as_tensor, axis_of, static_ints
 from nxconvert.frontends.pytorch.ops.create import filled, int_range
@@ -22,7 +23,6 @@ from nxconvert.frontends.pytorch.ops.shape import broadcast_all, int_list, inver
 from nxconvert.frontends.pytorch.ops.widening import where
 from nxconvert.frontends.pytorch.ops.windows import strided_index
 from nxconvert.frontends.pytorch.table import Builder, Int, Ints, LoweringError, Number, Value, Values, aten
-
 from nxconvert.graph.builder import TensorType
 from nxconvert.graph.dims import compare, maximum, minimum, product
 from nxconvert.graph.rules.index import slice_size

@@ -9,7 +9,6 @@ from nxconvert.frontends.pytorch.dtypes import DataType, is_float
 from nxconvert.frontends.pytorch.ops.common import axis_of, dtype_of, static_ints
 from nxconvert.frontends.pytorch.ops.create import int_range
 from nxconvert.frontends.pytorch.table import Builder, Dim, DType, Int, Ints, LoweringError, Value, Values, aten
-
 from nxconvert.graph.dims import compare, floordiv, product
 from nxconvert.graph.rules.common import broadcast_dims, count_ratio
 

@@ -7,7 +7,6 @@ from nxconvert.frontends.pytorch.ops.common import as_tensor, axis_of
 from nxconvert.frontends.pytorch.ops.create import filled, spaced
 from nxconvert.frontends.pytorch.ops.widening import emit, where
 from nxconvert.frontends.pytorch.table import Builder, Dim, Int, LoweringError, Number, Numbers, Scalar, Value, aten
-
 from nxconvert.graph.dims import product
 
 # ---- sorting ---------------------------------------------------------------------------------------------------------

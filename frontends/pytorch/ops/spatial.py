@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from nxconvert.frontends.pytorch.table import Builder, Value
 
+from nxconvert.frontends.pytorch.table import Builder, Value
 from nxconvert.graph.builder import GraphTypeError
 from nxconvert.graph.dims import product
 

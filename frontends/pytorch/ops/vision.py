@@ -5,7 +5,6 @@ from __future__ import annotations
 from nxconvert.frontends.pytorch.dtypes import DataType
 from nxconvert.frontends.pytorch.ops.common import known, static_ints
 from nxconvert.frontends.pytorch.table import Builder, Int, Number, Value, aten
-
 from nxconvert.graph.builder import GraphTypeError
 from nxconvert.graph.dims import floordiv
 

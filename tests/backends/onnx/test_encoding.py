@@ -7,6 +7,7 @@ import numpy as np
 import onnx
 import onnx_ir as ir
 import pytest
+
 from nxconvert.backends.onnx.encoding import INLINE_BYTES, encode_metadata, encode_model
 from nxconvert.backends.onnx.wire import Message, float32, varint
 

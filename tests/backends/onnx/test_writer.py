@@ -14,8 +14,8 @@ import onnx
 import onnx.checker
 import onnx_ir as ir
 import pytest
-from nxconvert.backends.onnx import backend, streaming
 
+from nxconvert.backends.onnx import backend, streaming
 from nxconvert.errors import UnsupportedError, UsageError, WriteError
 from nxconvert.formats.tensors import ComputedTensor, MappedFile, MappedTensor, transposed
 from nxconvert.plugins import WriteOptions

@@ -1,9 +1,9 @@
 """What the inputs are where nobody says: what the file tells, what the weights tell, and what is asked for."""
 
 import pytest
-from nxconvert.frontends.pytorch import frontend
 
 from nxconvert.errors import InputError, UnsupportedError, UsageError
+from nxconvert.frontends.pytorch import frontend
 from nxconvert.inputs import parse_inputs
 from nxconvert.plugins import ReadOptions
 

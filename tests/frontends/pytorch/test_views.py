@@ -13,7 +13,6 @@ from nxconvert.frontends.pytorch import ops  # noqa: E402, F401  (fills the tabl
 from nxconvert.frontends.pytorch.dtypes import DataType  # noqa: E402
 from nxconvert.frontends.pytorch.table import LoweringError, aten  # noqa: E402
 from nxconvert.frontends.pytorch.views import VIEWS, write_back  # noqa: E402
-
 from nxconvert.graph.builder import Builder, Value  # noqa: E402
 from nxconvert.graph.dims import Dim  # noqa: E402
 from tests.frontends.pytorch.ops.harness import compare, run, to_model  # noqa: E402

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 import onnx_ir as ir
+
 from nxconvert.frontends.pytorch import ops  # noqa: F401  (fills the table)
 from nxconvert.frontends.pytorch.compound import ComplexValue, Compound
 from nxconvert.frontends.pytorch.dtypes import CODES, COMPLEX_CODES, QUANTIZED_CODES
 from nxconvert.frontends.pytorch.table import Scalar, aten
-
 from nxconvert.graph.builder import Builder, Value
 from nxconvert.graph.dims import Dim
 

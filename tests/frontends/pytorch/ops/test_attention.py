@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from nxconvert.frontends.pytorch.table import aten
 
+from nxconvert.frontends.pytorch.table import aten
 from nxconvert.graph.builder import Builder
 from tests.frontends.pytorch.ops import harness
 from tests.frontends.pytorch.ops.harness import check, check_program

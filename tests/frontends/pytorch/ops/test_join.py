@@ -8,7 +8,6 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from nxconvert.frontends.pytorch.table import LoweringError  # noqa: E402
-
 from tests.frontends.pytorch.ops.harness import Weight, check, lower, lower_program, run  # noqa: E402
 
 X = torch.arange(24.0).reshape(2, 3, 4)

@@ -7,7 +7,6 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from nxconvert.frontends.pytorch.table import LoweringError  # noqa: E402
-
 from tests.frontends.pytorch.ops.harness import check, lower  # noqa: E402
 
 X = torch.arange(252.0).reshape(2, 3, 6, 7)

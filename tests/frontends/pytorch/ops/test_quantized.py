@@ -9,12 +9,12 @@ import warnings
 from typing import Any
 
 import pytest
+
+from nxconvert.errors import ReadError
 from nxconvert.frontends.pytorch.compound import QuantizedValue
 from nxconvert.frontends.pytorch.dtypes import DataType
 from nxconvert.frontends.pytorch.packed_params import CLASSES, PackedConv, PackedEmbedding, unpack
 from nxconvert.frontends.pytorch.table import aten
-
-from nxconvert.errors import ReadError
 from nxconvert.graph.builder import Builder
 from tests.frontends.pytorch.ops import harness
 from tests.frontends.pytorch.ops.harness import Weight, check, check_program

@@ -7,7 +7,6 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from nxconvert.frontends.pytorch.table import LoweringError  # noqa: E402
-
 from tests.frontends.pytorch.ops.harness import check, lower  # noqa: E402
 from tests.frontends.pytorch.ops.test_index import INDICES, A, B, M, N, X  # noqa: E402
 

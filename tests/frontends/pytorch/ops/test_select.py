@@ -9,7 +9,6 @@ torch = pytest.importorskip("torch")
 
 from nxconvert.frontends.pytorch.dtypes import DataType  # noqa: E402
 from nxconvert.frontends.pytorch.table import LoweringError, aten  # noqa: E402
-
 from nxconvert.graph.builder import Builder  # noqa: E402
 from nxconvert.graph.dims import Dim  # noqa: E402
 from tests.frontends.pytorch.ops.harness import check, lower, run, to_model  # noqa: E402

@@ -7,7 +7,6 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from nxconvert.frontends.pytorch.table import LoweringError, Scalar  # noqa: E402
-
 from tests.frontends.pytorch.ops.harness import check, lower  # noqa: E402
 
 GENERATOR = torch.Generator().manual_seed(0)

@@ -144,9 +144,7 @@ def deformed(
     ("stride", "pad", "dilation", "groups", "offset_groups"), [(1, 1, 1, 1, 1), (2, 1, 2, 2, 1), (1, 0, 1, 2, 4)]
 )
 @pytest.mark.parametrize("use_mask", [False, True])
-def test_deform_conv2d(
-    stride: int, pad: int, dilation: int, groups: int, offset_groups: int, use_mask: bool
-) -> None:
+def test_deform_conv2d(stride: int, pad: int, dilation: int, groups: int, offset_groups: int, use_mask: bool) -> None:
     x = IMAGES[:, :4, :6, :7]
     w = RNG.standard_normal((6, 4 // groups, 3, 2)).astype(np.float32)
     pairs = zip(x.shape[2:], w.shape[2:], strict=True)

@@ -7,7 +7,6 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from nxconvert.frontends.pytorch.table import LoweringError  # noqa: E402
-
 from tests.frontends.pytorch.ops.harness import check, check_program, lower  # noqa: E402
 
 X = torch.arange(360.0).reshape(3, 4, 5, 6)
