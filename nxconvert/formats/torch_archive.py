@@ -45,7 +45,7 @@ _ROOT_MARK = b"serialized_exported_program.json"
 
 # Members (below the top folder) that tell a kind; the first kind of which one is there wins.
 _MARKS: tuple[tuple[Kind, tuple[bytes, ...]], ...] = (
-    (Kind.TORCHSCRIPT, (b"constants.pkl",)),
+    (Kind.TORCHSCRIPT, (b"constants.pkl", b"code/")),
     (Kind.TORCHSCRIPT_LEGACY, (b"model.json",)),
     (Kind.COMPILED, (b"data/aotinductor/",)),
     (Kind.EXPORTED, (b"models/model.json", _ROOT_MARK)),

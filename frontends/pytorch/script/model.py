@@ -84,7 +84,10 @@ def _lower(program: Program, signature: Signature) -> ir.Model:
 
 def forward_of(archive: TorchArchive, code: ScriptCode) -> FunctionInfo:
     """The root module's ``forward``."""
-    info = code.find(getattr(archive.data, "qualname", ""))
+    qualname = getattr(archive.data, "qualname", "")
+    info = code.find(qualname)
+    if info is None and qualname:
+        raise ReadError(f"{archive.path} is incomplete: the code of its class {qualname} is missing.")
     if not isinstance(info, ClassInfo) or "forward" not in info.methods:
         raise ReadError(f"{archive.path} holds a module without a forward method: there is nothing to convert.")
     return info.methods["forward"]
