@@ -261,7 +261,8 @@ def compare(a: Int, relation: str, b: Int) -> bool | None:
     """
     difference = a - b
     if relation in ("==", "!="):
-        equal = True if difference == 0 else False if _is_positive(difference) or _is_positive(-difference) else None
+        same = difference == 0 or bounds(difference) == (0, 0)
+        equal = True if same else False if _is_positive(difference) or _is_positive(-difference) else None
         return equal if relation == "==" else _flip(equal)
     if relation in ("<", ">="):
         # a < b  is  b - a >= 1, and a >= b the opposite.

@@ -81,8 +81,8 @@ def test_what_compare_decides_holds_always(relation):
         ">=": operator.ge,
     }[relation]
     decided = 0
-    for _ in range(400):
-        (a, value_a), (b, value_b) = random_expression(rng, 2), random_expression(rng, 2)
+    for _ in range(600):
+        (a, value_a), (b, value_b) = random_expression(rng, 3), random_expression(rng, 2)
         verdict = compare(a, relation, b)
         if verdict is None:
             continue
@@ -152,6 +152,17 @@ def test_order_that_the_bounds_decide():
     assert maximum(N - 1, -1) == N - 1
     assert minimum(H, 5) != 5
     assert compare(mod(H, 4), "<", 4) is True
+
+
+def test_order_of_an_operation_and_its_operands():
+    assert minimum(H // 2, H) == H // 2
+    assert minimum((H + 6) // 7 * 7, H) == H
+    assert maximum(H - minimum(H, 5), 0) == H - minimum(H, 5)
+    assert compare(H - H // 2, ">=", 1) is True
+    assert compare(N // 2, "<=", N) is True
+    assert compare(N // 2, "<", N) is None
+    assert compare(maximum(H, W), ">=", W) is True
+    assert compare(H // 2, "==", H) is False
 
 
 def test_text_reads_like_arithmetic():
