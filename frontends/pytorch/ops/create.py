@@ -229,7 +229,7 @@ def scalar_tensor(op: Builder, s: Number, *, dtype: DType | None = None, **_: An
     return as_tensor(op, s, _dtype_or(dtype, DEFAULT_FLOAT))
 
 
-@aten("tensor", "as_tensor", "as_tensor.list")
+@aten("tensor", "as_tensor")
 def tensor(op: Builder, data: Any, *, dtype: DType | None = None, **_: Any) -> Value:
     """A number or nested lists of numbers; a tensor is cast."""
     if isinstance(data, Value):

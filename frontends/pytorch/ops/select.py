@@ -100,11 +100,6 @@ def diagonal_of(op: Builder, self: Value, offset: Int = 0, dim1: Int = 0, dim2: 
     return op.node("Slice", [flat, *vectors], {}, [TensorType(flat.etype, (*lead, length))])[0]
 
 
-@aten("linalg_diagonal")
-def linalg_diagonal(op: Builder, A: Value, *, offset: Int = 0, dim1: Int = -2, dim2: Int = -1) -> Value:
-    return diagonal_of(op, A, offset, dim1, dim2)
-
-
 @aten("trace")
 def trace(op: Builder, self: Value) -> Value:
     """The sum of the diagonal; sums of integers are int64."""

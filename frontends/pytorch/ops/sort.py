@@ -58,17 +58,6 @@ def topk(
     return best(op, self, k, axis_of(dim, self.rank), largest)
 
 
-@aten("kthvalue")
-def kthvalue(op: Builder, self: Value, k: Int, dim: Int = -1, keepdim: bool = False) -> tuple[Value, Value]:
-    """The ``k``-th smallest element, counted from 1, and its index."""
-    axis = axis_of(dim, self.rank)
-    smallest = best(op, self, k, axis, largest=False)
-    if not self.rank:
-        return smallest
-    values, indices = (op.Gather(x, op.const([-1] if keepdim else -1), axis=axis) for x in smallest)
-    return values, indices
-
-
 # ---- places in sorted sequences --------------------------------------------------------------------------------------
 
 

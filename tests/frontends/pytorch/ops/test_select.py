@@ -38,10 +38,9 @@ def test_of_one_tensor(name: str, args: list, dtype: torch.dtype) -> None:
         check(name, X.to(dtype), *args)
 
 
-def test_trace_and_linalg_diagonal() -> None:
+def test_trace() -> None:
     for dtype in (torch.float32, torch.int64, torch.uint8):
         check("trace", X[0].to(dtype))
-    check("linalg_diagonal", X, offset=1)
 
 
 @pytest.mark.parametrize("k", range(-1, 5))

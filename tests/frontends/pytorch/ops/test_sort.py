@@ -33,15 +33,12 @@ def test_distinct(dim: int) -> None:
     check("argsort", DISTINCT, dim)
     check("topk", DISTINCT, 2, dim)
     check("topk", DISTINCT, 3, dim, False)
-    check("kthvalue", DISTINCT, 2, dim)
-    check("kthvalue", DISTINCT, 3, dim, True)
 
 
 def test_of_rank_0() -> None:
     check("sort", torch.tensor(3.0), 0)
     check("argsort", torch.tensor(3.0))
     check("topk", torch.tensor(3.0), 1)
-    check("kthvalue", torch.tensor(3.0), 1)
 
 
 @pytest.mark.parametrize("right", [False, True])
