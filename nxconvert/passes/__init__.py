@@ -14,6 +14,7 @@ import onnx_ir as ir
 
 from nxconvert.passes.cleanup import (
     EliminateIdentities,
+    LiftConstants,
     MergeEqualInitializers,
     MergeEqualNodes,
     RemoveUnused,
@@ -43,6 +44,7 @@ __all__ = [
     "EliminateIdentities",
     "FoldAffineIntoWeights",
     "FoldConstants",
+    "LiftConstants",
     "MatMulToGemm",
     "MergeEqualInitializers",
     "MergeEqualNodes",
@@ -70,6 +72,7 @@ def default_passes() -> list[ir.passes.PassBase]:
     ]
     return [
         RemoveUnused(),
+        LiftConstants(),
         ir.passes.PassManager([Sweep(simplifications), MergeEqualInitializers(), MergeEqualNodes()], steps=4),
         Sweep([PadIntoWindow(), MatMulToGemm()]),  # a Gemm takes a weight as it is: before weights are transposed
         Sweep([FoldConstants(), TransposeWeights(), FoldAffineIntoWeights()]),

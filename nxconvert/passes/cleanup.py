@@ -11,9 +11,11 @@ from nxconvert.formats.tensors import MappedTensor
 from nxconvert.passes.rewriting import (
     NodePass,
     absorb,
+    add_initializer,
     all_graphs,
     bypass,
     constant,
+    content_of,
     int_attribute,
     integers,
     optional_outputs_unused,
@@ -152,6 +154,26 @@ def _without_outputs(node: ir.Node, gone: set[int], inputs: Sequence[ir.Value | 
         old.replace_all_uses_with(new, replace_graph_outputs=True)
     graph.remove(node, safe=True)
     return narrowed
+
+
+class LiftConstants(NodePass):
+    """Turns `Constant` nodes into initializers, where other passes look for constants.
+
+    A node that makes an output of a graph stays, and so does one that makes text or a sparse tensor.
+    """
+
+    op_types = frozenset({"Constant"})
+
+    def rewrite(self, node: ir.Node) -> bool:
+        output, tensor = node.outputs[0], content_of(node)
+        if tensor is None or tensor.dtype == ir.DataType.STRING or output.is_graph_output():
+            return False
+        assert node.graph is not None
+        assert output.name is not None
+        lifted = add_initializer(node.graph, tensor, self.names.taken_over(output.name))
+        output.replace_all_uses_with(lifted)
+        remove(node)
+        return True
 
 
 class EliminateIdentities(NodePass):

@@ -56,7 +56,8 @@ class FoldConstants(NodePass):
         for index, value in enumerate(node.outputs):
             if used(value):
                 assert value.name is not None
-                value.replace_all_uses_with(add_initializer(home, _result(node, index), value.name))
+                name = self.names.taken_over(value.name)
+                value.replace_all_uses_with(add_initializer(home, _result(node, index), name))
         remove(node)
         return True
 

@@ -98,6 +98,9 @@ def _misfit(node: ir.Node, opset: int) -> tuple[str, int] | None:
     return reason, next((version for version in newer if _violation(node, version) is None), IR_OPSET)
 
 
+_REQUIRED = onnx.defs.OpSchema.FormalParameterOption.Single
+
+
 def _violation(node: ir.Node, opset: int) -> str | None:
     """What about `node` the schema of `opset` does not allow."""
     schema = _schema(node.op_type, opset)
@@ -106,6 +109,10 @@ def _violation(node: ir.Node, opset: int) -> str | None:
     for name in node.attributes:
         if name not in schema.attributes:
             return f"its attribute {name} is newer"
+    given = len(node.inputs)
+    for index, formal in enumerate(schema.inputs):
+        if formal.option == _REQUIRED and (index >= given or node.inputs[index] is None):
+            return f"its input {formal.name} cannot be left out yet"
     allowed = {constraint.type_param_str: constraint.allowed_type_strs for constraint in schema.type_constraints}
     for formals, values in ((schema.inputs, node.inputs), (schema.outputs, node.outputs)):
         for index, value in enumerate(values):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import ClassVar
 
@@ -84,9 +85,26 @@ def constant(value: ir.Value | None) -> ir.TensorProtocol | None:
     return value.const_value
 
 
+def content_of(node: ir.Node) -> ir.TensorProtocol | None:
+    """The tensor that a `Constant` makes; None for text and sparse tensors."""
+    attribute = next(iter(node.attributes.values()), None)
+    if attribute is None or attribute.is_ref():
+        return None
+    match attribute.name:
+        case "value":
+            return attribute.as_tensor()
+        case "value_int" | "value_ints":
+            return ir.Tensor(np.array(attribute.value, np.int64))
+        case "value_float" | "value_floats":
+            return ir.Tensor(np.array(attribute.value, np.float32))
+        case _:
+            return None
+
+
 def small_constant(value: ir.Value | None) -> np.ndarray | None:
-    """The content of a small constant, or None."""
-    tensor = constant(value)
+    """The content of a small constant, an initializer or made by a node, or None."""
+    maker = producer(value, "Constant")
+    tensor = constant(value) if maker is None else content_of(maker)
     if tensor is None or tensor.dtype == ir.DataType.STRING or tensor.nbytes > SMALL_BYTES:
         return None
     return tensor.numpy()
@@ -277,22 +295,30 @@ def remove(node: ir.Node) -> None:
 
 
 class Names:
-    """The names of all values of a model; they are collected when the first new one is needed."""
+    """The names of all values of a model; they are counted when the first new one is needed."""
 
     def __init__(self, model: ir.Model) -> None:
         self._model = model
-        self._taken: set[str] | None = None
+        self._taken: Counter[str] | None = None
 
     def unique(self, name: str) -> str:
         """`name`, or with a number added where a value of the model has that name."""
-        if self._taken is None:
-            self._taken = set(_value_names(self._model))
+        taken = self._count()
         unique, count = name, 0
-        while unique in self._taken:
+        while taken[unique]:
             count += 1
             unique = f"{name}_{count}"
-        self._taken.add(unique)
+        taken[unique] = 1
         return unique
+
+    def taken_over(self, name: str) -> str:
+        """`name`, for a value that replaces the only one of that name; subgraphs side by side may have several."""
+        return name if self._count()[name] == 1 else self.unique(name)
+
+    def _count(self) -> Counter[str]:
+        if self._taken is None:
+            self._taken = Counter(_value_names(self._model))
+        return self._taken
 
 
 def _value_names(model: ir.Model) -> Iterator[str]:

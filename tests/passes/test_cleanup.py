@@ -7,7 +7,8 @@ import onnx_ir as ir
 import pytest
 
 from nxconvert.formats.tensors import MappedFile, MappedTensor
-from nxconvert.passes import EliminateIdentities, MergeEqualInitializers, MergeEqualNodes, RemoveUnused
+from nxconvert.passes import EliminateIdentities, LiftConstants, MergeEqualInitializers, MergeEqualNodes, RemoveUnused
+from nxconvert.passes.rewriting import subgraphs
 
 from .models import assert_rewritten, model, operators, weights
 
@@ -78,6 +79,20 @@ def test_functions_are_cleaned_too():
     main.functions["here", "f", ""] = ir.Function("here", "f", graph=body, attributes=[])
     RemoveUnused()(main)
     assert [node.op_type for node in body] == ["Relu"]
+
+
+def test_constants_become_initializers():
+    graph = model(
+        """(float[N] x, bool c) => (float[N] y, float[2] z, string[1] s)
+        { a = Constant<value = float {1.5}>()  z = Constant<value_floats = [1.0, 2.0]>()
+          s = Constant<value_strings = ["text"]>()  b = Add(x, a)
+          y = If(c) <then_branch = g1 () => (float[N] t) { k = Constant<value_float = 2.0>()  t = Add(b, k) },
+                     else_branch = g2 () => (float[N] e) { k = Constant<value_int = 3>()  f = Cast<to = 1>(k)
+                                                           e = Mul(b, f) }> }"""
+    )
+    assert_rewritten(LiftConstants(), graph, ["Add", "Add", "Cast", "Constant", "Constant", "If", "Mul"])
+    inner = [list(inner.initializers) for node in graph.graph for inner in subgraphs(node)]
+    assert (list(graph.graph.initializers), inner) == (["a"], [["k_1"], ["k_2"]])
 
 
 IDENTITIES = [

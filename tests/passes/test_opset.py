@@ -161,6 +161,10 @@ SAME: dict[str, tuple[str, dict[str, int]]] = {
         '(float[2, 2] x) => (float[2, 2] y) { y = ScatterElements<reduction = "add">(x, index, x) }',
         {},
     ),
+    "axes made by a node": (
+        "(float[N, 3] x) => (float[N, 1] y) { k = Constant<value_ints = [-1]>()  y = ReduceMax(x, k) }",
+        {},
+    ),
     "subgraphs": (
         """(float[N, 3] x, bool c) => (float[N, P] y)
         { y = If(c) <then_branch = g1 () => (float[N, 1] t) { t = ReduceMean(x, axes) },
@@ -247,6 +251,7 @@ REFUSED = [
         18,
         "half_pixel_symmetric.*opset 19",
     ),
+    ("(float[N] x) => (bool y) { y = OptionalHasElement() }", 17, "left out.*opset 18"),
     ("(float[N, 3] x, int64[1] a) => (float[P, Q] y) { y = ReduceMean(x, a) }", 17, "axes are not constant"),
     (
         "(float[N, 3] x) => (float[N, 3] y) { y = ReduceMean<noop_with_empty_axes = 1>(x, none) }",
