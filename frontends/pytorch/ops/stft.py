@@ -88,9 +88,8 @@ def _spectrum(op: Builder, x: Value, frames: _Frames, bins: int, scale: float) -
     power_of_two = not frames.length & (frames.length - 1)
     if power_of_two and (frames.length > _LONGEST_FRAME or x.etype == DataType.DOUBLE):
         return _spectrum_by_stft(op, x, frames, bins, scale)
-    if (
-        x.etype == DataType.DOUBLE
-    ):  # ONNX Runtime has no convolution of float64, and its STFT is less exact than float32
+    if x.etype == DataType.DOUBLE:
+        # ONNX Runtime has no convolution of float64, and its STFT is less exact than float32 here.
         y = _spectrum(op, op.Cast(x, to=DataType.FLOAT), frames, bins, scale)
         return ComplexValue(op.Cast(y.real, to=x.etype), op.Cast(y.imag, to=x.etype))
 

@@ -8,6 +8,7 @@ from nxconvert.errors import ReadError
 from nxconvert.formats.torch_archive import TorchArchive
 from nxconvert.formats.torch_values import Device, EnumValue, ScriptObject, TensorData
 from nxconvert.formats.torchscript import ClassInfo, EnumInfo, Info, NamedTupleInfo, ScriptCode
+from nxconvert.frontends.pytorch.ops.complex import load_complex
 from nxconvert.frontends.pytorch.ops.quantized import load_packed, load_quantized
 from nxconvert.frontends.pytorch.packed_params import CLASSES
 from nxconvert.frontends.pytorch.script.frames import BoundMethod, Frame
@@ -143,6 +144,8 @@ class Loader:
             content: Any
             if raw.quantizer is not None:
                 content = load_quantized(self._op, raw, path)
+            elif raw.is_complex:
+                content = load_complex(self._op, raw, path)
             else:
                 content = self._op.weight(raw.to_ir(path), path, raw.key)
             box = self._boxes[raw.key] = Box(content)
