@@ -53,6 +53,11 @@ class Atom:
     def __lt__(self, other: Atom) -> bool:
         return self.key < other.key
 
+    @property
+    def is_word(self) -> bool:
+        """Whether the text needs no parentheses wherever it stands."""
+        return not isinstance(self, Operation) or self.kind in ("max", "min")
+
     def __repr__(self) -> str:
         return self.key
 
@@ -177,22 +182,18 @@ class Dim:
         return mod(other, self)
 
     def __str__(self) -> str:
-        return "".join(
-            _term_text(monomial, coefficient, i == 0) for i, (monomial, coefficient) in enumerate(self.terms)
-        )
+        positive_first = sorted(self.terms, key=lambda term: term[1] < 0)
+        return "".join(_term_text(*term, first=i == 0) for i, term in enumerate(positive_first))
 
     __repr__ = __str__
 
 
 def _term_text(monomial: Monomial, coefficient: int, first: bool) -> str:
     sign = ("-" if coefficient < 0 else "") if first else (" - " if coefficient < 0 else " + ")
-    factors = [
-        atom.key if isinstance(atom, Symbol) or atom.key.startswith(("max(", "min(")) else f"({atom.key})"
-        for atom in monomial
-    ]
-    if abs(coefficient) != 1 or not factors:
-        factors.insert(0, str(abs(coefficient)))
-    return sign + "*".join(factors)
+    number = [] if monomial and abs(coefficient) == 1 else [str(abs(coefficient))]
+    # A quotient stands alone in a sum, but neither as a factor nor behind a sign.
+    alone = len(number) + len(monomial) == 1 and not (first and coefficient < 0)
+    return sign + "*".join(number + [atom.key if alone or atom.is_word else f"({atom.key})" for atom in monomial])
 
 
 def _items(value: Int) -> tuple[tuple[Monomial, int], ...]:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 import onnx_ir as ir
 
 from nxconvert.graph.builder import Builder, Value
+from nxconvert.graph.dims import Dim
 
 IR_VERSION = 10
 
@@ -42,7 +43,7 @@ def _stamp_all(values: Iterable[ir.Value]) -> None:
     """Writes the dims that the builder knows into the values' shapes."""
     for value in values:
         if isinstance(value, Value) and value.dims is not None:
-            value.shape = ir.Shape([dim if isinstance(dim, int) else str(dim) for dim in value.dims])
+            value.shape = ir.Shape([str(dim) if isinstance(dim, Dim) else dim for dim in value.dims])
 
 
 def _name_outputs(graph: ir.Graph, names: list[str]) -> None:

@@ -169,8 +169,16 @@ def test_text_reads_like_arithmetic():
     assert str(H) == "h"
     assert str(2 * H - 1) == "2*h - 1"
     assert str(H * W + 3) == "h*w + 3"
-    assert str(-H + 1) == "-h + 1"
+    assert str(-H + 1) == "1 - h"
+    assert str(2 - H - W) == "2 - h - w"
     assert str(maximum(H, W)) == "max(h, w)"
+    assert str(H // 2) == "h//2"
+    assert str((H + 1) // 2 - 3) == "(h + 1)//2 - 3"
+    assert str(W - H // 2) == "w - h//2"
+    assert str(-(H // 2)) == "-(h//2)"
+    assert str((H // 2) * W * 3) == "3*(h//2)*w"
+    assert str(mod(H, 2) + 1) == "h%2 + 1"
+    assert str(H // (W + 1)) == "h//(w + 1)"
 
 
 def test_division_by_zero_is_an_error():

@@ -181,6 +181,18 @@ def test_optional_outputs_are_there_when_asked_for():
     assert len(op.Split(x, num_outputs=3, axis=1)) == 3
 
 
+def test_elements_of_a_sequence_have_symbols_of_their_own():
+    op = Builder()
+    parts = op.SplitToSequence(op.input("x", FLOAT, (N, 4)), [1, 2], axis=1)
+    assert parts.dims == (N, None)
+    first, second = op.SequenceAt(parts, 0), op.SequenceAt(parts, 1)
+    assert first.dims[0] == N
+    assert first.dims[1] != second.dims[1]
+    assert op.dim_value(first.dims[1]).etype == INT64
+    model = finish(op, {"y": second, "parts": parts})
+    assert list(model.graph.outputs[1].shape)[1].value is None
+
+
 # ---- identities ---------------------------------------------------------------------------------------------------
 
 SPECIAL = np.array([[-0.0, 0.0, np.nan], [np.inf, -1.5, 3e38]], np.float32)

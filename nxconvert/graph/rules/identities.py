@@ -192,7 +192,7 @@ def _slice(
 @simplify_rule("Gather")
 def _gather(op: Builder, x: Value, indices: Value, /, *, axis: int = 0) -> Value | None:
     """An element of a shape is a dim: where it is read from is the builder's business."""
-    if x.content is None or indices.array is None or x.rank != 1 or indices.rank > 1:
+    if x.content is None or x.etype != _D.INT64 or indices.array is None or x.rank != 1 or indices.rank > 1:
         return None
     picks = indices.array.ravel().tolist()
     if not all(-len(x.content) <= i < len(x.content) for i in picks):
