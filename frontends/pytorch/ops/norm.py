@@ -217,7 +217,7 @@ def _grouped(op: Builder, x: Value, groups: Int) -> Value:
 
 @aten("native_group_norm")
 def native_group_norm(
-    op: Builder, input: Value, weight: Value | None, bias: Value | None, N: Int, C: Int, HxW: Int, group: Int,  # noqa: N803
+    op: Builder, input: Value, weight: Value | None, bias: Value | None, N: Int, C: Int, HxW: Int, group: Int,
     eps: Number,
 ) -> tuple[Value, Value, Value]:  # fmt: skip
     """With mean and inverse deviation of each group."""
