@@ -10,7 +10,8 @@ import numpy as np
 import onnx_ir as ir
 
 from nxconvert.formats.tensors import ComputedTensor
-from nxconvert.passes.rewriting import NodePass, add_initializer, constant, int_attribute, rank, remove, used
+from nxconvert.passes.rewriting import NodePass, add_initializer, constant, int_attribute, remove, used
+from nxconvert.passes.weights import release
 
 #: Results up to this size are folded even where that makes the file larger.
 SMALL_RESULT = 1 << 20
@@ -51,13 +52,11 @@ class FoldConstants(NodePass):
             return False
         if any(_nbytes(value) > SMALL_RESULT for value in node.outputs) and not all(map(_gives_way, inputs)):
             return False
-        home = inputs[0].graph
-        assert home is not None
         for index, value in enumerate(node.outputs):
             if used(value):
                 assert value.name is not None
                 name = self.names.taken_over(value.name)
-                value.replace_all_uses_with(add_initializer(home, _result(node, index), name))
+                value.replace_all_uses_with(add_initializer(self.home, _result(node, index), name))
         remove(node)
         return True
 
@@ -92,27 +91,26 @@ def _gives_way(value: ir.Value) -> bool:
 
 def _can_be_folded(node: ir.Node) -> bool:
     """Whether the operator's value is certain, whatever its inputs hold."""
-    source, result = node.inputs[0], node.outputs[0]
+    source, second = (constant(value) for value in (*node.inputs[:2], None)[:2])
     assert source is not None
-    assert source.shape is not None
+    dims = source.shape.numpy()
     match node.op_type:
         case "Cast":
-            return result.dtype in _FLOATS and source.dtype in _FLOATS | _INTEGERS
+            return node.outputs[0].dtype in _FLOATS and source.dtype in _FLOATS | _INTEGERS
         case "Gather":
-            indices = constant(node.inputs[1])
-            if indices is None or indices.nbytes > SMALL_RESULT or not indices.size:
+            if second is None or second.nbytes > SMALL_RESULT or not second.size:
                 return False
-            numbers, size = indices.numpy(), source.shape.numpy()[int_attribute(node, "axis", 0)]
-            return bool(-size <= numbers.min() and numbers.max() < size)
+            indices, size = second.numpy(), dims[int_attribute(node, "axis", 0)]
+            return bool(-size <= indices.min() and indices.max() < size)
         case "MatMul":
-            ranks = [rank(value) or 0 for value in node.inputs]
-            if source.dtype not in _FLOATS or min(ranks) < 2 or result.shape is None:
+            if source.dtype not in _FLOATS:
                 return False
-            return 0 < math.prod(result.shape.numpy()) * source.shape.numpy()[-1] <= _MANY
+            many = _nbytes(node.outputs[0]) / source.dtype.itemsize * dims[-1] if dims else 0
+            return second is not None and min(len(dims), len(second.shape)) > 1 and 0 < many <= _MANY
         case op_type if op_type in _MOVING:
             return True
         case _:
-            return source.dtype in _FLOATS and 0 not in source.shape.numpy()
+            return source.dtype in _FLOATS and 0 not in dims
 
 
 def _result(node: ir.Node, index: int) -> ComputedTensor:
@@ -134,8 +132,12 @@ def _result(node: ir.Node, index: int) -> ComputedTensor:
             arrays.append(array)
         with np.errstate(all="ignore"):
             results = _function(op_type)(*arrays, **attributes)
-        result = results[index] if isinstance(results, Sequence) else results
-        return np.asarray(result).astype(dtype.numpy(), copy=False).reshape(shape)
+        # A copy, even of a part that lies in one stretch: what was mapped for it is given back.
+        result = np.array(results[index] if isinstance(results, Sequence) else results, dtype.numpy(), order="C")
+        for tensor in tensors:
+            if tensor is not None:
+                release(tensor)
+        return result.reshape(shape)
 
     return ComputedTensor(compute, dtype, shape)
 

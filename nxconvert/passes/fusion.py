@@ -15,6 +15,7 @@ import onnx_ir as ir
 from nxconvert.formats.tensors import ComputedTensor
 from nxconvert.passes.rewriting import (
     SMALL_BYTES,
+    Names,
     NodePass,
     absorb,
     add_initializer,
@@ -173,23 +174,22 @@ class FoldAffineIntoWeights(NodePass):
         else:
             weight = node.inputs[1]
             assert weight is not None
-            assert weight.graph is not None
             prefix = (weight.name or "").removesuffix("weight").removesuffix(".")
-            bias = add_initializer(weight.graph, tensor, self.names.unique(f"{prefix}.bias" if prefix else "bias"))
+            bias = add_initializer(self.home, tensor, self.names.unique(f"{prefix}.bias" if prefix else "bias"))
         node.resize_inputs(3)
         node.replace_input_with(2, bias)
 
 
 def _affine_after_layer(node: ir.Node) -> tuple[_Layer | None, _Affine | None]:
     """The linear layer whose result `node` scales or shifts, and how."""
-    is_normalization = node.op_type == "BatchNormalization"
-    for index in (0,) if is_normalization else (0, 1):
+    for index in (0,) if node.op_type == "BatchNormalization" else (0, 1):
         maker = producer(node.inputs[index], "Conv", "ConvTranspose", "Gemm")
         layer = None if maker is None else _Layer.of(maker)
-        if layer is not None:
-            return layer, _normalization(node) if is_normalization else _per_channel(
-                node, layer, node.inputs[1 - index]
-            )
+        if layer is None:
+            continue
+        if node.op_type == "BatchNormalization":
+            return layer, _normalization(node)
+        return layer, _per_channel(node, layer, node.inputs[1 - index])
     return None, None
 
 
@@ -237,8 +237,8 @@ class TransposeWeights(NodePass):
 
     op_types = frozenset({"Transpose"})
 
-    def start(self, model: ir.Model) -> None:
-        super().start(model)
+    def start(self, model: ir.Model, names: Names) -> None:
+        super().start(model, names)
         self._known: dict[tuple[ir.Value, tuple[int, ...]], ir.Value] = {}
 
     def rewrite(self, node: ir.Node) -> bool:
@@ -251,9 +251,8 @@ class TransposeWeights(NodePass):
             return False
         new = self._known.get((weight, perm))
         if new is None:
-            assert weight.graph is not None
             name = self.names.unique(f"{weight.name}.T")
-            new = add_initializer(weight.graph, TransposedTensor(tensor, perm, name), name)
+            new = add_initializer(self.home, TransposedTensor(tensor, perm, name), name)
             self._known[weight, perm] = new
         return bypass(node, new)
 

@@ -25,21 +25,22 @@ class NodePass(ir.passes.InPlacePass):
 
     #: The operators of the standard domain that `rewrite` is called for.
     op_types: ClassVar[frozenset[str]]
+    #: The main graph: new initializers go there, where every subgraph sees them.
+    home: ir.Graph
     #: Makes names for new values.
     names: Names
 
     def call(self, model: ir.Model) -> ir.passes.PassResult:
         return Sweep([self]).call(model)
 
-    def start(self, model: ir.Model) -> None:
+    def start(self, model: ir.Model, names: Names) -> None:
         """Is called before a walk over the nodes of `model`."""
-        self.names = Names(model)
-        self._home = model.graph
+        self.home, self.names = model.graph, names
 
-    def constant(self, node: ir.Node, content: list[int] | np.ndarray) -> ir.Value:
-        """A new constant for `node`: a vector of int64, or an array."""
+    def new_constant(self, node: ir.Node, content: list[int] | np.ndarray) -> ir.Value:
+        """A constant for `node`: a vector of int64, or an array."""
         array = np.array(content, np.int64) if isinstance(content, list) else content
-        return add_initializer(self._home, ir.Tensor(array), self.names.unique(f"{node.name}/const"))
+        return add_initializer(self.home, ir.Tensor(array), self.names.unique(f"{node.name}/const"))
 
     @abstractmethod
     def rewrite(self, node: ir.Node) -> bool:
@@ -62,8 +63,9 @@ class Sweep(ir.passes.InPlacePass):
                 self._by_operator.setdefault(op_type, []).append(one)
 
     def call(self, model: ir.Model) -> ir.passes.PassResult:
+        names = Names(model)
         for one in self.passes:
-            one.start(model)
+            one.start(model, names)
         return ir.passes.PassResult(model, self._walk(model.graph))
 
     def _walk(self, graph: ir.Graph) -> bool:

@@ -93,7 +93,7 @@ class ComposeSqueezes(NodePass):
             return False
         others = [axis for axis in range(dims) if axis not in near]
         axes = sorted([*near, *(others[axis] for axis in far)])
-        change(node, node.op_type, [source, self.constant(node, axes)], absorbed=[inner])
+        change(node, node.op_type, [source, self.new_constant(node, axes)], absorbed=[inner])
         return True
 
 
@@ -118,8 +118,10 @@ class ComposeSlices(NodePass):
             return False
         both = first | second
         columns = [[bound[index] for bound in both.values()] for index in range(3)]
-        starts, ends, steps = (self.constant(node, column) for column in columns)
-        change(node, "Slice", [inner.inputs[0], starts, ends, self.constant(node, list(both)), steps], absorbed=[inner])
+        starts, ends, steps = (self.new_constant(node, column) for column in columns)
+        change(
+            node, "Slice", [inner.inputs[0], starts, ends, self.new_constant(node, list(both)), steps], absorbed=[inner]
+        )
         return True
 
 
@@ -152,7 +154,7 @@ class ComposeIntegers(NodePass):
             return False
         with np.errstate(over="ignore"):
             number = found[1] + outer[1] if node.op_type == "Add" else found[1] * outer[1]
-        change(node, node.op_type, [found[0], self.constant(node, number)], absorbed=[inner])
+        change(node, node.op_type, [found[0], self.new_constant(node, number)], absorbed=[inner])
         return True
 
 
