@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 VERSION_KEY = "nxconvert.version"
 FORMAT_KEY = "nxconvert.source_format"
 SHA256_KEY = "nxconvert.source_sha256"
+DIRECTORY_SHA256_KEY = "nxconvert.source_directory_sha256"
 OPTIONS_KEY = "nxconvert.options"
 
 _NO_CONSTANTS: Mapping[str, Any] = MappingProxyType({})
@@ -193,13 +194,14 @@ class _Metadata(Mapping[str, str]):
             OPTIONS_KEY: json.dumps(_stated(options), sort_keys=True, default=repr),
         }
         self._fingerprint = fingerprint
+        self._fingerprint_key = DIRECTORY_SHA256_KEY if fingerprint.of_directory else SHA256_KEY
 
     def __getitem__(self, key: str) -> str:
-        return self._fingerprint.hexdigest() if key == SHA256_KEY else self._known[key]
+        return self._fingerprint.hexdigest() if key == self._fingerprint_key else self._known[key]
 
     def __iter__(self) -> Iterator[str]:
         yield from self._known
-        yield SHA256_KEY
+        yield self._fingerprint_key
 
     def __len__(self) -> int:
         return len(self._known) + 1

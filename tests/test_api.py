@@ -8,6 +8,8 @@ import shutil
 import subprocess
 import sys
 import typing
+import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -214,6 +216,20 @@ def test_the_fingerprint_of_a_folder_is_that_of_its_listing(tmp_path: Path) -> N
         found = fingerprint.hexdigest()
     lines = f"{hashlib.sha256(b'two').hexdigest()}  b\n{hashlib.sha256(b'one').hexdigest()}  sub/a\n"
     assert found == hashlib.sha256(lines.encode()).hexdigest()
+
+
+def test_the_fingerprint_of_a_large_archive_is_that_of_its_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "model.pt"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("model/data.pkl", b"one")
+    monkeypatch.setattr("nxconvert.fingerprint._LARGE", 1)
+    with Fingerprint(path) as fingerprint:
+        found = fingerprint.hexdigest()
+    line = f"{zlib.crc32(b'one'):08x} 3 model/data.pkl\n"
+    assert fingerprint.of_directory
+    assert found == hashlib.sha256(line.encode()).hexdigest()
 
 
 @pytest.mark.parametrize(

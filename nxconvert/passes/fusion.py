@@ -228,11 +228,17 @@ def _per_channel(node: ir.Node, layer: _Layer, operand: ir.Value | None) -> _Aff
     return _Affine(compute, scales=is_mul, shifts=not is_mul, shift=None if is_mul else operand)
 
 
+_LEFT_TO_THE_RUNTIME = 1 << 30
+"""So many bytes of weights are not transposed while they are written."""
+
+
 class TransposeWeights(NodePass):
     """`Transpose` of a weight is another weight, called ``<name>.T`` and computed when the file is written.
 
     Several readers of the same transposed weight share it. A weight above 4 KB that something else reads as it is stays
     and is transposed at run time: storing it twice (a tied embedding and output layer) would make the file larger.
+    Where weights of more than 1 GB would have to be transposed they all stay as they are, so that writing them is
+    copying them; runtimes transpose constants once, when they load the model.
     """
 
     op_types = frozenset({"Transpose"})
@@ -240,10 +246,15 @@ class TransposeWeights(NodePass):
     def start(self, model: ir.Model, names: Names) -> None:
         super().start(model, names)
         self._known: dict[tuple[ir.Value, tuple[int, ...]], ir.Value] = {}
+        weights = {node.inputs[0] for node in model.graph.all_nodes() if node.op_type == "Transpose"}
+        tensors = (constant(weight) for weight in weights)
+        self._too_many = sum(tensor.nbytes for tensor in tensors if tensor is not None) > _LEFT_TO_THE_RUNTIME
 
     def rewrite(self, node: ir.Node) -> bool:
         weight, result = node.inputs[0], node.outputs[0]
         tensor = constant(weight)
+        if self._too_many and tensor is not None and tensor.nbytes > SMALL_BYTES:
+            return False
         if weight is None or tensor is None or tensor.dtype == ir.DataType.STRING or result.is_graph_output():
             return False
         perm = tuple(transpose_perm(node, len(tensor.shape)))
