@@ -2,7 +2,8 @@
 
 Every byte's place in the file is known beforehand, so pieces are written in any order, by two threads: while one waits
 for the disk or the kernel copies, the other works out the next transposed or folded weight. What lies in a file
-already is copied inside the kernel and never becomes memory of this process.
+already is copied inside the kernel and never becomes memory of this process; one thread does that, from front to back,
+since two get into each other's way (measured on 2.5 GB: 1.0 s of kernel time for one, 1.9 s for two).
 """
 
 from __future__ import annotations
@@ -12,9 +13,10 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from pathlib import Path
+from queue import SimpleQueue
 from typing import TypeAlias
 
 import numpy as np
@@ -31,6 +33,7 @@ from .wire import Part
 Piece: TypeAlias = tuple[int, Part]
 
 _THREADS = 2
+_REPORT_SECONDS = 0.1
 #: Computed tensors that may be in memory at a time; a larger one is there alone.
 _IN_MEMORY = 64 << 20
 #: What a file system answers that cannot copy inside the kernel, or not between these two files.
@@ -63,15 +66,30 @@ def pour(contents: Iterable[tuple[Target, Iterable[Piece]]], progress: Callable[
             else:
                 tensors.append((target, offset, part))
     budget = _Budget(_IN_MEMORY)
+    finished: SimpleQueue[int] = SimpleQueue()
+
+    def work(places: Iterable[tuple[Target, int, ir.TensorProtocol]]) -> None:
+        for place in places:
+            if not stop.is_set():
+                _pour_tensor(*place, budget)
+                finished.put(place[2].nbytes)
+
+    stop = threading.Event()
+    in_files = [place for place in tensors if isinstance(place[2], MappedTensor)]
+    computed = [[place] for place in tensors if not isinstance(place[2], MappedTensor)]
     with ThreadPoolExecutor(_THREADS) as pool:
-        jobs = [pool.submit(_pour_tensor, *place, budget) for place in tensors]
+        jobs = {pool.submit(work, places) for places in (in_files, *computed)}
         written = 0
         try:
-            for job, (_, _, tensor) in zip(jobs, tensors, strict=True):
-                job.result()
-                written += tensor.nbytes
-                progress(written)
+            while jobs:
+                done, jobs = wait(jobs, _REPORT_SECONDS, return_when=FIRST_COMPLETED)
+                for job in done:
+                    job.result()
+                while not finished.empty():
+                    written += finished.get()
+                    progress(written)
         except BaseException:
+            stop.set()
             pool.shutdown(wait=False, cancel_futures=True)
             raise
 
