@@ -10,11 +10,9 @@ import numpy as np
 import onnx_ir as ir
 
 from nxconvert.formats.tensors import ComputedTensor
-from nxconvert.passes.rewriting import NodePass, add_initializer, constant, int_attribute, remove, used
+from nxconvert.passes.rewriting import SMALL_RESULT, NodePass, add_initializer, constant, int_attribute, remove, used
 from nxconvert.passes.weights import release
 
-#: Results up to this size are folded even where that makes the file larger.
-SMALL_RESULT = 1 << 20
 #: Above so many multiplications a product of constants is left to the runtime.
 _MANY = 1 << 26
 

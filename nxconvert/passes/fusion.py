@@ -14,7 +14,7 @@ import onnx_ir as ir
 
 from nxconvert.formats.tensors import ComputedTensor
 from nxconvert.passes.rewriting import (
-    SMALL_BYTES,
+    SMALL_RESULT,
     Names,
     NodePass,
     absorb,
@@ -235,7 +235,7 @@ _LEFT_TO_THE_RUNTIME = 1 << 30
 class TransposeWeights(NodePass):
     """`Transpose` of a weight is another weight, called ``<name>.T`` and computed when the file is written.
 
-    Several readers of the same transposed weight share it. A weight above 4 KB that something else reads as it is stays
+    Several readers of the same transposed weight share it. A weight above 1 MB that something else reads as it is stays
     and is transposed at run time: storing it twice (a tied embedding and output layer) would make the file larger.
     Where weights of more than 1 GB would have to be transposed they all stay as they are, so that writing them is
     copying them; runtimes transpose constants once, when they load the model.
@@ -258,7 +258,7 @@ class TransposeWeights(NodePass):
         if weight is None or tensor is None or tensor.dtype == ir.DataType.STRING or result.is_graph_output():
             return False
         perm = tuple(transpose_perm(node, len(tensor.shape)))
-        if tensor.nbytes > SMALL_BYTES and not all(_transposes(use.node, perm) for use in weight.uses()):
+        if tensor.nbytes > SMALL_RESULT and not all(_transposes(use.node, perm) for use in weight.uses()):
             return False
         new = self._known.get((weight, perm))
         if new is None:

@@ -14,6 +14,8 @@ import onnx_ir as ir
 SOURCE_KEY = "nxconvert.source"
 #: Constants up to this size may be looked into; larger ones are weights, which nobody reads before they are written.
 SMALL_BYTES = 4096
+#: What is computed of constants is stored up to this size even where that makes the file larger.
+SMALL_RESULT = 1 << 20
 
 
 class NodePass(ir.passes.InPlacePass):

@@ -145,9 +145,9 @@ def test_transposed_weights_are_shared():
 def test_a_weight_is_not_stored_twice():
     text = """(int64[N] i, float[M, {k}] x) => (float[N, {k}] y, float[M, {n}] z)
         {{ y = Gather(w, i)  t = Transpose(w)  z = MatMul(x, t) }}"""
-    large = model(text.format(n=60, k=40), weights(w=(60, 40)))
+    large = model(text.format(n=600, k=500), weights(w=(600, 500)))
     assert_rewritten(TransposeWeights(), large, ["Gather", "MatMul", "Transpose"])
-    small = model(text.format(n=6, k=4), weights(w=(6, 4)))
+    small = model(text.format(n=60, k=40), weights(w=(60, 40)))
     assert_rewritten(TransposeWeights(), small, ["Gather", "MatMul"])
 
 
