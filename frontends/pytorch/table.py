@@ -1,7 +1,7 @@
 """The ATen table: what its lowerings are given, and the words for it.
 
-A lowering takes the builder and the operator's arguments under the names of the ATen schema, and returns what the operator returns.
-The kinds of arguments, as the annotations name them:
+A lowering takes the builder and the operator's arguments under the names of the ATen schema, and returns what the
+operator returns. The kinds of arguments, as the annotations name them:
 
 ===========  ========================================================================================================
 ``Value``    a tensor: dtype ``etype``, dims ``dims`` (ints and symbolic dims), rank ``rank``
@@ -15,10 +15,12 @@ The kinds of arguments, as the annotations name them:
 ``str``      a string
 ===========  ========================================================================================================
 
-``Quantized``, ``Complex`` and ``Nested`` are the tensors that need several values (:mod:`~nxconvert.frontends.pytorch.compound`).
+``Quantized``, ``Complex`` and ``Nested`` are the tensors that need several values
+(:mod:`~nxconvert.frontends.pytorch.compound`).
 
-Lists of results are lists, several results are a tuple, numbers are numbers. In-place and ``out=`` forms need no lowering: the reader
-derives them from the functional one. A tensor that is returned unchanged says that the result *is* the argument.
+Lists of results are lists, several results are a tuple, numbers are numbers. In-place and ``out=`` forms need no
+lowering: the reader derives them from the functional one. A tensor that is returned unchanged says that the result *is*
+the argument.
 """
 
 from __future__ import annotations
@@ -32,8 +34,8 @@ from nxconvert.graph.dims import Dim, Int
 from nxconvert.graph.optable import Lowering, OpTable
 
 __all__ = [
-    "Builder", "Complex", "DType", "Dim", "Int", "Ints", "LoweringError", "Nested", "Number", "Numbers", "Quantized", "Scalar", "Value",
-    "Values", "aten",
+    "Builder", "Complex", "DType", "Dim", "Int", "Ints", "LoweringError", "Nested", "Number", "NumberConstant", "Numbers", "Quantized",
+    "Scalar", "Value", "Values", "aten",
 ]  # fmt: skip
 
 
@@ -52,6 +54,12 @@ class Scalar:
 
     def __init__(self, value: Value) -> None:
         self.value = value
+
+
+class NumberConstant(Value):
+    """A constant tensor of rank 0 as TorchScript's code has it: it takes part in promotion as a Python number does."""
+
+    __slots__ = ()
 
 
 Number: TypeAlias = Union[int, float, bool, Dim, Scalar]
@@ -85,9 +93,13 @@ _values = _is_list_of(lambda x: x is None or _is_value(x))
 
 
 class AtenTable(OpTable):
-    """An operator table that also takes compound tensors, by the rules of their kind where an operator has none of its own."""
+    """An operator table that also takes compound tensors, by the rules of their kind where an operator has none of its
+    own.
+    """
 
-    def find(self, operator: str, args: Sequence[Any], kwargs: Mapping[str, Any], overload: str | None = None) -> Lowering:
+    def find(
+        self, operator: str, args: Sequence[Any], kwargs: Mapping[str, Any], overload: str | None = None
+    ) -> Lowering:
         try:
             return super().find(operator, args, kwargs, overload)
         except LookupError:
@@ -122,4 +134,6 @@ aten = AtenTable(
         "Nested": lambda x: isinstance(x, NestedValue),
     },
 )
-"""The one table of ATen (and prims, torchvision, quantized) operators; names without the ``aten::`` prefix, others as ``ns::name``."""
+"""The one table of ATen (and prims, torchvision, quantized) operators; names without the ``aten::`` prefix, others as
+``ns::name``.
+"""

@@ -128,13 +128,16 @@ class Builder:
             self._shared.constants[key] = value
         return value
 
-    def weight(self, tensor: ir.TensorProtocol, name: str, key: object = None) -> Value:
+    def weight(
+        self, tensor: ir.TensorProtocol, name: str, key: object = None, kind: type[Value] = Value
+    ) -> Value:
         """A parameter that stays where it is: a view on the source file, never copied and never folded.
 
         Args:
             tensor: the lazily loaded content.
             name: the source's name for it.
             key: identity of the storage; parameters with an equal key are one value (tied weights).
+            kind: the class of the value, where the source format has something to say about it.
         """
         known = self._shared.weights.get(key) if key is not None else None
         if known is not None:
@@ -144,7 +147,7 @@ class Builder:
         size = math.prod(shape)
         small = size <= 1 or (size <= FOLD_LIMIT and not tensor.dtype.is_floating_point())
         array = tensor.numpy() if small and tensor.dtype not in _NEVER_FOLDED else None
-        value = Value(self._shared.unique(name, kept=True), TensorType(tensor.dtype, shape), array)
+        value = kind(self._shared.unique(name, kept=True), TensorType(tensor.dtype, shape), array)
         value.const_value = tensor
         tensor.name = value.name
         self._shared.weights[key if key is not None else object()] = value

@@ -8,7 +8,7 @@ import onnx_ir as ir
 
 from nxconvert.frontends.pytorch.dtypes import DataType
 from nxconvert.frontends.pytorch.ops.common import dtype_of
-from nxconvert.frontends.pytorch.table import Builder, DType, Value, aten
+from nxconvert.frontends.pytorch.table import Builder, DType, NumberConstant, Value, aten
 
 # ---- to ------------------------------------------------------------------------------------------------------------
 # Layout, device, pinning and memory format say nothing about values. Whether the result shares memory is the reader's
@@ -87,11 +87,18 @@ _register_cast(DataType.BOOL, "bool")
 
 
 _SAME = """
-    clone contiguous detach detach_copy alias alias_copy lift lift_fresh lift_fresh_copy data prim::data cpu cuda
-    pin_memory requires_grad resolve_conj resolve_neg conj _conj _conj_copy conj_physical _conj_physical real identity
+    contiguous lift lift_fresh cpu cuda pin_memory requires_grad resolve_conj resolve_neg conj _conj conj_physical
+    _conj_physical real identity
 """
+_ANEW = "clone detach detach_copy alias alias_copy lift_fresh_copy data prim::data _conj_copy"
 
 
 @aten(*_SAME.split())
 def same(op: Builder, self: Value, *_: Any, **__: Any) -> Value:
     return self
+
+
+@aten(*_ANEW.split())
+def anew(op: Builder, self: Value, *_: Any, **__: Any) -> Value:
+    """Another tensor of the same values; only the program's own constants are promoted as numbers are."""
+    return op.const(self.array, self.etype) if isinstance(self, NumberConstant) else self

@@ -8,7 +8,17 @@ from typing import Any
 import onnx_ir as ir
 
 from nxconvert.frontends.pytorch.dtypes import BY_CODE, COMPLEX_CODES, DataType, category, is_float, promote_types
-from nxconvert.frontends.pytorch.table import Builder, Dim, DType, Int, LoweringError, Number, Scalar, Value
+from nxconvert.frontends.pytorch.table import (
+    Builder,
+    Dim,
+    DType,
+    Int,
+    LoweringError,
+    Number,
+    NumberConstant,
+    Scalar,
+    Value,
+)
 
 DEFAULT_FLOAT = DataType.FLOAT
 
@@ -58,8 +68,12 @@ def result_type(*operands: Value | Number) -> ir.DataType:
     """
     tiers: list[ir.DataType | None] = [None, None, None]
     for x in operands:
-        tier = (0 if x.rank else 1) if isinstance(x, Value) else 2
-        dtype = x.etype if isinstance(x, Value) else number_dtype(x)
+        if isinstance(x, NumberConstant):
+            tier, dtype = 2, DEFAULT_FLOAT if is_float(x.etype) else x.etype
+        elif isinstance(x, Value):
+            tier, dtype = 0 if x.rank else 1, x.etype
+        else:
+            tier, dtype = 2, number_dtype(x)
         known = tiers[tier]
         tiers[tier] = dtype if known is None else promote_types(known, dtype)
     result: ir.DataType | None = None

@@ -13,6 +13,7 @@ from nxconvert.frontends.pytorch.ops.quantized import load_packed, load_quantize
 from nxconvert.frontends.pytorch.packed_params import CLASSES
 from nxconvert.frontends.pytorch.script.frames import BoundMethod, Frame
 from nxconvert.frontends.pytorch.script.values import Box, Cell, DictCell, EnumMember, ListCell, Named, ObjectCell
+from nxconvert.frontends.pytorch.table import NumberConstant
 
 if TYPE_CHECKING:
     from nxconvert.frontends.pytorch.script.interpreter import Interpreter
@@ -84,7 +85,12 @@ class Loader:
                 raise ReadError(
                     f"{self._archive.path} is damaged: its code names the constant {name}, which it does not have."
                 )
-            self._constants[name] = self.load(constants[index], f"CONSTANTS.{name}")
+            raw, path = constants[index], f"CONSTANTS.{name}"
+            if isinstance(raw, TensorData) and not raw.shape and raw.quantizer is None and not raw.is_complex:
+                self._constants[name] = Box(self._op.weight(raw.to_ir(path), path, ("number", raw.key), NumberConstant))
+                self._constants[name].born = _BEFORE_EVERYTHING
+            else:
+                self._constants[name] = self.load(raw, path)
         return self._constants[name]
 
     def load(self, raw: Any, path: str) -> Any:
