@@ -130,7 +130,7 @@ def _cell(state: Any, load: Callable[[Any], Any]) -> PackedCell:
     if kind == "quantized_dynamic":
         w_ih, w_hh = (load(layer) for layer in layers)
         reduce_range = bool(integers[0]) if integers else False
-        return PackedCell(w_ih.weight, w_hh.weight, *(load(t) for t in tensors[:2]), reduce_range)
+        return PackedCell(w_ih.weight, w_hh.weight, load(tensors[0]), load(tensors[1]), reduce_range)
     if kind == "quantized_fp16":
         w_ih, w_hh = (load(layer) for layer in layers)
         return PackedCell(w_ih.weight, w_hh.weight, w_ih.bias, w_hh.bias, None)

@@ -214,13 +214,15 @@ def mul_by_complex(op: Builder, self: Value | Number, other: Complex) -> Complex
 def div(op: Builder, self: Complex, other: Any) -> Complex:
     a, b = _pair(op, self, other)
     if isinstance(b, Value):
+        a = as_complex(op, a)
         return ComplexValue(op.Div(a.real, b), op.Div(a.imag, b))
     return _times_reciprocal(op, a, b)
 
 
 @aten("div", "divide", "true_divide")
 def div_of_real(op: Builder, self: Value | Number, other: Complex) -> Complex:
-    return _times_reciprocal(op, *_pair(op, self, other))
+    a, b = _pair(op, self, other)
+    return _times_reciprocal(op, a, as_complex(op, b))
 
 
 def _times_reciprocal(op: Builder, a: Any, b: Complex) -> Complex:
@@ -289,7 +291,7 @@ def ne(op: Builder, self: Complex, other: Any) -> Value:
 
 def _register_product(*names: str) -> None:
     def multiply(op: Builder) -> Callable[[Value, Value], Value]:
-        return lambda a, b: aten.find(names[0], (a, b), {}).function(op, a, b)  # type: ignore[no-any-return]
+        return lambda a, b: aten.find(names[0], (a, b), {}).function(op, a, b)
 
     @aten(*names)
     def of_complex(op: Builder, self: Complex, other: Complex | Value) -> Complex:

@@ -20,7 +20,7 @@ from nxconvert.frontends.pytorch.dtypes import DataType, is_float
 from nxconvert.frontends.pytorch.ops.common import as_tensor, axis_of, dtype_of, known, static_ints
 from nxconvert.frontends.pytorch.ops.complex import conj, zeros_like
 from nxconvert.frontends.pytorch.table import Builder, Complex, DType, Int, Ints, LoweringError, Number, Value, aten
-from nxconvert.graph.dims import floordiv
+from nxconvert.graph.dims import Dim, floordiv, maximum
 
 # The longest transform that becomes a matrix: for powers of two, which DFT computes well, and for others.
 _LONGEST_POWER_OF_TWO = 512
@@ -34,10 +34,6 @@ def _normalisation(norm: str | None, inverse: bool) -> int:
     if norm == "ortho":
         return BY_ROOT
     return BY_LENGTH if inverse == (norm in (None, "backward")) else NONE
-
-
-def _opposite(norm: str | None) -> str | None:
-    return {"forward": "backward", "ortho": "ortho"}.get(norm or "backward", "forward")
 
 
 # ---- matrices --------------------------------------------------------------------------------------------------------
@@ -83,11 +79,11 @@ def _matrix(
     return op.weight(tensor, "dft." + ".".join(str(part) for part in key), ("dft", dtype, *key))
 
 
-def _fits(length: Int, size: Int) -> bool:
-    """Whether a matrix is to be used."""
-    if not isinstance(length, int) or not isinstance(size, int):
-        return False
-    return length <= (_LONGEST if length & (length - 1) else _LONGEST_POWER_OF_TWO)
+def _matrix_length(length: Int) -> int | None:
+    """The length, if a matrix is to be used."""
+    if not isinstance(length, int):
+        return None
+    return length if length <= (_LONGEST if length & (length - 1) else _LONGEST_POWER_OF_TWO) else None
 
 
 # ---- one axis --------------------------------------------------------------------------------------------------------
@@ -112,12 +108,17 @@ def _halves(op: Builder, y: Value, axis: int) -> Complex:
     return ComplexValue(_back(op, real, axis), _back(op, imag, axis))
 
 
-def _trimmed(op: Builder, x: Value, axis: int, length: Int) -> Value:
-    """``x`` without what lies behind ``length``."""
+def _at_most(op: Builder, x: Value, axis: int, length: Int) -> Value:
+    """``x`` without what lies behind ``length``; a size that is not known is made ``length``."""
     size = x.dims[axis]
     if size == length or (isinstance(size, int) and isinstance(length, int) and size < length):
         return x
-    return op.Slice(x, [0], op.dims_tensor([length]), [axis])
+    if isinstance(size, Dim) and isinstance(length, int):
+        missing: list[Int] = [0] * (2 * x.rank)
+        missing[x.rank + axis] = maximum(length - size, 0)
+        x = op.Pad(x, op.dims_tensor(missing))
+    x = op.Slice(x, [0], op.dims_tensor([length]), [axis])
+    return op.reshape(x, [length if i == axis else d for i, d in enumerate(x.dims)])
 
 
 def _dft(op: Builder, x: Value, length: Int, axis: int, factor: int, **attributes: int) -> Complex:
@@ -137,56 +138,51 @@ def _dft(op: Builder, x: Value, length: Int, axis: int, factor: int, **attribute
 
 def transform(op: Builder, x: Value | Complex, length: Int, axis: int, forward: bool, factor: int) -> Complex:
     """All bins of the transform of ``x``, padded with zeros or trimmed to ``length`` along ``axis``."""
-    sign = -1 if forward else 1
-    parts = (x.real, x.imag) if isinstance(x, ComplexValue) else (x,)
-    size = x.dims[axis]
-    if not _fits(length, size):
-        imag = zeros_like(op, parts[0]) if len(parts) == 1 else parts[1]
-        pairs = ComplexValue(parts[0], imag).plain(op)
+    parts = [x.real, x.imag] if isinstance(x, ComplexValue) else [x]
+    n = _matrix_length(length)
+    if n is None:
+        pairs = (x if isinstance(x, ComplexValue) else ComplexValue(x, zeros_like(op, x))).plain(op)
         return _dft(op, pairs, length, axis, factor, inverse=0 if forward else 1)
-    parts = tuple(_trimmed(op, part, axis, length) for part in parts)
-    rows = min(int(size), int(length))  # type: ignore[arg-type]
+    parts = [_at_most(op, part, axis, n) for part in parts]
+    rows = static_ints(parts[0].dims[axis], "the length")[0]
+    make = analysis_matrix if len(parts) == 1 else complex_matrix
 
     def compute() -> np.ndarray:
-        matrix = (analysis_matrix if len(parts) == 1 else complex_matrix)(rows, length, length, sign)  # type: ignore[arg-type]
-        return matrix * scale_of(length, factor)  # type: ignore[arg-type, no-any-return]
+        return make(rows, n, n, -1 if forward else 1) * scale_of(n, factor)
 
-    kind = "forward" if forward else "inverse"
-    key = (kind, "real" if len(parts) == 1 else "complex", rows, length, factor)
-    matrix = _matrix(op, key, compute, (rows * len(parts), 2 * length), x.etype)  # type: ignore[list-item, operator]
+    key = ("forward" if forward else "inverse", "real" if len(parts) == 1 else "complex", rows, n, factor)
+    matrix = _matrix(op, key, compute, (rows * len(parts), 2 * n), x.etype)
     return _halves(op, _along(op, parts, axis, matrix), axis)
 
 
 def real_transform(op: Builder, x: Value, length: Int, axis: int, factor: int) -> Complex:
     """The first half of the bins of the transform of real ``x``."""
-    size = x.dims[axis]
-    if not _fits(length, size):
+    n = _matrix_length(length)
+    if n is None:
         return _dft(op, op.Unsqueeze(x, [-1]), length, axis, factor, onesided=1)
-    x = _trimmed(op, x, axis, length)
-    rows, bins = min(int(size), int(length)), floordiv(length, 2) + 1  # type: ignore[arg-type]
+    x = _at_most(op, x, axis, n)
+    rows, bins = static_ints(x.dims[axis], "the length")[0], n // 2 + 1
 
     def compute() -> np.ndarray:
-        return analysis_matrix(rows, bins, length, -1) * scale_of(length, factor)  # type: ignore[arg-type]
+        return analysis_matrix(rows, bins, n, -1) * scale_of(n, factor)
 
-    matrix = _matrix(op, ("half", rows, length, factor), compute, (rows, 2 * bins), x.etype)  # type: ignore[list-item, operator]
+    matrix = _matrix(op, ("half", rows, n, factor), compute, (rows, 2 * bins), x.etype)
     return _halves(op, _along(op, [x], axis, matrix), axis)
 
 
 def real_inverse(op: Builder, x: Complex, length: Int, axis: int, factor: int) -> Value:
     """Real numbers from the first half of the bins of their transform; missing bins are zeros."""
-    bins = floordiv(length, 2) + 1
-    parts = [_trimmed(op, part, axis, bins) for part in (x.real, x.imag)]
-    size = x.dims[axis]
-    if not _fits(length, size):
+    parts = [_at_most(op, part, axis, floordiv(length, 2) + 1) for part in (x.real, x.imag)]
+    n = _matrix_length(length)
+    if n is None:
         return _real_inverse_by_dft(op, ComplexValue(*parts), length, axis, factor)
-    rows = min(int(size), int(bins))  # type: ignore[arg-type]
+    rows, bins = static_ints(parts[0].dims[axis], "the length")[0], n // 2 + 1
 
     def compute() -> np.ndarray:
-        matrix = synthesis_matrix(bins, length)  # type: ignore[arg-type]
-        kept = np.concatenate([matrix[:rows], matrix[bins : bins + rows]])  # type: ignore[misc]
-        return kept * scale_of(length, factor)  # type: ignore[arg-type, no-any-return]
+        matrix = synthesis_matrix(bins, n)
+        return np.concatenate([matrix[:rows], matrix[bins : bins + rows]]) * scale_of(n, factor)
 
-    matrix = _matrix(op, ("real", rows, length, factor), compute, (2 * rows, length), x.etype)  # type: ignore[list-item]
+    matrix = _matrix(op, ("real", rows, n, factor), compute, (2 * rows, n), x.etype)
     return _back(op, _along(op, parts, axis, matrix), axis)
 
 
@@ -195,8 +191,8 @@ def _real_inverse_by_dft(op: Builder, x: Complex, length: Int, axis: int, factor
     bins = floordiv(length, 2) + 1
     pairs = x.plain(op)
     if x.dims[axis] != bins:
-        missing = [0] * (2 * pairs.rank)
-        missing[pairs.rank + axis] = bins - x.dims[axis]  # type: ignore[call-overload]
+        missing: list[Int] = [0] * (2 * pairs.rank)
+        missing[pairs.rank + axis] = bins - x.dims[axis]
         pairs = op.Pad(pairs, op.dims_tensor(missing))
     mirrored = op.Slice(pairs, op.dims_tensor([length - bins]), [0], [axis], [-1])
     mirrored = op.Mul(mirrored, np.array([1, -1], x.etype.numpy()))
@@ -240,7 +236,8 @@ def _length(x: Value | Complex, axis: int, wanted: Int | None) -> Int:
 
 def _each(
     op: Builder, x: Value | Complex, axes: Sequence[int], lengths: Sequence[Any], forward: bool, factor: int
-) -> Any:
+) -> Value | Complex:
+    """The transform along one axis after the other; ``x`` itself for none."""
     for axis, wanted in zip(axes, lengths, strict=True):
         x = transform(op, x, _length(x, axis, wanted), axis, forward, factor)
     return x
@@ -251,45 +248,56 @@ def _half_length(x: Complex, axis: int, wanted: Int | None) -> Int:
     return (x.dims[axis] - 1) * 2 if wanted is None else wanted
 
 
-def _register_fft(suffix: str, inverse: bool) -> None:
-    name = "ifft" if inverse else "fft"
-
-    @aten(f"fft_{name}{suffix}")
-    def fft(
-        op: Builder, self: Value | Complex, s: Any = None, dim: Any = _DEFAULT_DIMS[suffix], norm: str | None = None
-    ) -> Complex:
-        axes, lengths = _axes(self, s, dim)
-        factor = _normalisation(norm, inverse)
-        return _each(op, _float(op, self), axes, lengths, not inverse, factor)  # type: ignore[no-any-return]
-
-    @aten(f"fft_{'ihfft' if inverse else 'rfft'}{suffix}")
-    def rfft(
-        op: Builder, self: Value, s: Any = None, dim: Any = _DEFAULT_DIMS[suffix], norm: str | None = None
-    ) -> Complex:
-        """Half the bins along the last axis, and all along the others; ``ihfft`` has them conjugated."""
-        x = _real(op, self)
-        axes, lengths = _axes(x, s, dim)
-        factor = _normalisation(norm, inverse)
-        y = real_transform(op, x, _length(x, axes[-1], lengths[-1]), axes[-1], factor)
-        return _each(op, conj(op, y) if inverse else y, axes[:-1], lengths[:-1], not inverse, factor)  # type: ignore[no-any-return]
-
-    @aten(f"fft_{'irfft' if inverse else 'hfft'}{suffix}")
-    def irfft(
-        op: Builder, self: Value | Complex, s: Any = None, dim: Any = _DEFAULT_DIMS[suffix], norm: str | None = None
-    ) -> Value:
-        """Real numbers from half their bins along the last axis; ``hfft`` takes them conjugated."""
-        x = _full(op, self)
-        axes, lengths = _axes(x, s, dim)
-        factor = _normalisation(norm, inverse)
-        x = _each(op, x, axes[:-1], lengths[:-1], not inverse, factor)
-        x = x if inverse else conj(op, x)
-        return real_inverse(op, x, _half_length(x, axes[-1], lengths[-1]), axes[-1], factor)
+def _fft(op: Builder, x: Value | Complex, s: Any, dim: Any, norm: str | None, inverse: bool) -> Complex:
+    """All bins along every axis."""
+    axes, lengths = _axes(x, s, dim)
+    return _full(op, _each(op, _float(op, x), axes, lengths, not inverse, _normalisation(norm, inverse)))
 
 
-_DEFAULT_DIMS: dict[str, Any] = {"": -1, "2": (-2, -1), "n": None}
-for _suffix in _DEFAULT_DIMS:
-    _register_fft(_suffix, inverse=False)
-    _register_fft(_suffix, inverse=True)
+def _rfft(op: Builder, x: Value | Complex, s: Any, dim: Any, norm: str | None, inverse: bool) -> Complex:
+    """Half the bins along the last axis, and all along the others; ``ihfft`` has them conjugated."""
+    x = _real(op, x)
+    axes, lengths = _axes(x, s, dim)
+    factor = _normalisation(norm, inverse)
+    y = real_transform(op, x, _length(x, axes[-1], lengths[-1]), axes[-1], factor)
+    y = conj(op, y) if inverse else y
+    return _full(op, _each(op, y, axes[:-1], lengths[:-1], not inverse, factor))
+
+
+def _irfft(op: Builder, x: Value | Complex, s: Any, dim: Any, norm: str | None, inverse: bool) -> Value:
+    """Real numbers from half their bins along the last axis; ``hfft`` takes them conjugated."""
+    axes, lengths = _axes(x, s, dim)
+    factor = _normalisation(norm, inverse)
+    y = _full(op, _each(op, _full(op, x), axes[:-1], lengths[:-1], not inverse, factor))
+    y = y if inverse else conj(op, y)
+    return real_inverse(op, y, _half_length(y, axes[-1], lengths[-1]), axes[-1], factor)
+
+
+def _register(name: str, function: Callable[..., Any], inverse: bool) -> None:
+    @aten(f"fft_{name}")
+    def along_one(
+        op: Builder, self: Value | Complex, n: Int | None = None, dim: Int = -1, norm: str | None = None
+    ) -> Any:
+        return function(op, self, n, dim, norm, inverse)
+
+    @aten(f"fft_{name}2")
+    def along_two(
+        op: Builder, self: Value | Complex, s: Ints | None = None, dim: Any = (-2, -1), norm: str | None = None
+    ) -> Any:
+        return function(op, self, s, dim, norm, inverse)
+
+    @aten(f"fft_{name}n")
+    def along_several(
+        op: Builder, self: Value | Complex, s: Ints | None = None, dim: Ints | None = None, norm: str | None = None
+    ) -> Any:
+        return function(op, self, s, dim, norm, inverse)
+
+
+for _name, _function, _inverse in (
+    ("fft", _fft, False), ("ifft", _fft, True), ("rfft", _rfft, False), ("ihfft", _rfft, True), ("hfft", _irfft, False),
+    ("irfft", _irfft, True),
+):  # fmt: skip
+    _register(_name, _function, _inverse)
 
 
 @aten("_fft_r2c")
@@ -297,26 +305,26 @@ def fft_r2c(op: Builder, self: Value, dim: Ints, normalization: Int, onesided: b
     axes = [axis_of(d, self.rank) for d in dim]
     factor, x = known(normalization, "normalization"), _real(op, self)
     last = axes[-1]
-    make = (
-        real_transform(op, x, x.dims[last], last, factor)
-        if onesided
-        else transform(op, x, x.dims[last], last, True, factor)
-    )
-    return _each(op, make, axes[:-1], [None] * (len(axes) - 1), True, factor)  # type: ignore[no-any-return]
+    if onesided:
+        y = real_transform(op, x, x.dims[last], last, factor)
+    else:
+        y = transform(op, x, x.dims[last], last, True, factor)
+    return _full(op, _each(op, y, axes[:-1], [None] * (len(axes) - 1), True, factor))
 
 
 @aten("_fft_c2r")
 def fft_c2r(op: Builder, self: Complex, dim: Ints, normalization: Int, last_dim_size: Int) -> Value:
     axes = [axis_of(d, self.rank) for d in dim]
     factor = known(normalization, "normalization")
-    x = _each(op, self, axes[:-1], [None] * (len(axes) - 1), False, factor)
+    x = _full(op, _each(op, self, axes[:-1], [None] * (len(axes) - 1), False, factor))
     return real_inverse(op, x, last_dim_size, axes[-1], factor)
 
 
 @aten("_fft_c2c")
 def fft_c2c(op: Builder, self: Complex, dim: Ints, normalization: Int, forward: bool) -> Complex:
     axes = [axis_of(d, self.rank) for d in dim]
-    return _each(op, self, axes, [None] * len(axes), forward, known(normalization, "normalization"))  # type: ignore[no-any-return]
+    factor = known(normalization, "normalization")
+    return _full(op, _each(op, self, axes, [None] * len(axes), forward, factor))
 
 
 def _shifted(op: Builder, self: Value | Complex, dim: Any, forward: bool) -> Any:

@@ -166,7 +166,9 @@ def q_per_channel_zero_points(op: Builder, self: Quantized) -> Value:
 
 @aten("q_per_channel_axis")
 def q_per_channel_axis(op: Builder, self: Quantized) -> int:
-    return known(self.axis, "the channels' axis")  # type: ignore[no-any-return]
+    if self.axis is None:
+        raise LoweringError("the tensor has one scale, not one a channel")
+    return self.axis
 
 
 # ---- choosing the parameters -----------------------------------------------------------------------------------------
@@ -356,8 +358,8 @@ def fused_moving_avg_obs_fake_quant(
         weight = known(averaging_const, "averaging_const")
         running_min, running_max = _observed(op, self, running_min, running_max, weight, per_row_fake_quant)
     limits = _limits(quant_min, quant_max)
-    extremes = (parameter(op, x, DataType.FLOAT, per_row_fake_quant) for x in (running_min, running_max))
-    chosen = choose_parameters(op, *extremes, limits, _storage(*limits), symmetric_quant)
+    low, high = (parameter(op, x, DataType.FLOAT, per_row_fake_quant) for x in (running_min, running_max))
+    chosen = choose_parameters(op, low, high, limits, _storage(*limits), symmetric_quant)
     return _fake(op, self, chosen._replace(axis=0) if per_row_fake_quant else chosen, limits)
 
 

@@ -127,16 +127,20 @@ def _register_prepack(space: int, *names: str) -> None:
     def conv_prepack(
         op: Builder, weight: Quantized, bias: Value | None, stride: Ints, padding: Ints, dilation: Ints, groups: Int
     ) -> Any:
-        lists = (_geometry(x, space) for x in (stride, padding, dilation, [0]))
-        return PackedConv(weight, bias, *lists, static_ints(groups, "groups")[0], False)
+        return PackedConv(
+            weight, bias, _geometry(stride, space), _geometry(padding, space), _geometry(dilation, space), [0] * space,
+            static_ints(groups, "groups")[0], False,
+        )  # fmt: skip
 
     @aten(f"quantized::conv_transpose{space}d_prepack")
     def conv_transpose_prepack(
         op: Builder, weight: Quantized, bias: Value | None, stride: Ints, padding: Ints, output_padding: Ints,
         dilation: Ints, groups: Int,
     ) -> Any:  # fmt: skip
-        lists = (_geometry(x, space) for x in (stride, padding, dilation, output_padding))
-        return PackedConv(weight, bias, *lists, static_ints(groups, "groups")[0], True)
+        return PackedConv(
+            weight, bias, _geometry(stride, space), _geometry(padding, space), _geometry(dilation, space),
+            _geometry(output_padding, space), static_ints(groups, "groups")[0], True,
+        )  # fmt: skip
 
 
 for _space in (1, 2, 3):

@@ -151,6 +151,11 @@ class Batch(NamedTuple):
     lengths: Value | None
 
 
+def _plain(weight: Weight) -> Value:
+    assert isinstance(weight, Value), "quantized layers are composed"
+    return weight
+
+
 def _is_zero(value: Value) -> bool:
     return value.array is not None and not value.array.any()
 
@@ -163,8 +168,8 @@ def fused(
     bias = _stacked(op, cell, [p.biases for p in cells]) if cells[0].b_ih is not None else None
     y, *finals = getattr(op, cell.op_type)(
         seq.x,
-        _stacked(op, cell, [[p.w_ih] for p in cells]),
-        _stacked(op, cell, [[p.w_hh] for p in cells]),
+        _stacked(op, cell, [[_plain(p.w_ih)] for p in cells]),
+        _stacked(op, cell, [[_plain(p.w_hh)] for p in cells]),
         bias,
         seq.lengths,
         *(None if all(map(_is_zero, states)) else state for state in states),

@@ -181,7 +181,7 @@ def _envelope(op: Builder, frames: _Frames, count: Int, dtype: Any) -> Value:
         result, square = np.zeros(total), window() ** 2
         for start in range(0, frames.step * count, frames.step):
             result[start : start + frames.length] += square
-        return result.reshape(1, 1, total).astype(dtype.numpy())  # type: ignore[no-any-return]
+        return result.reshape(1, 1, total).astype(dtype.numpy())
 
     source = None if frames.window is None else frames.window.name
     key = ("stft", "envelope", frames.length, frames.step, count, source, frames.window_length, dtype)
