@@ -19,6 +19,7 @@ from nxconvert.passes.rewriting import (
     NodePass,
     absorb,
     add_initializer,
+    all_graphs,
     bypass,
     change,
     constant,
@@ -228,17 +229,19 @@ def _per_channel(node: ir.Node, layer: _Layer, operand: ir.Value | None) -> _Aff
     return _Affine(compute, scales=is_mul, shifts=not is_mul, shift=None if is_mul else operand)
 
 
+#: So many bytes of weights are not transposed while they are written.
 _LEFT_TO_THE_RUNTIME = 1 << 30
-"""So many bytes of weights are not transposed while they are written."""
 
 
 class TransposeWeights(NodePass):
     """`Transpose` of a weight is another weight, called ``<name>.T`` and computed when the file is written.
 
-    Several readers of the same transposed weight share it. A weight above 1 MB that something else reads as it is stays
-    and is transposed at run time: storing it twice (a tied embedding and output layer) would make the file larger.
-    Where weights of more than 1 GB would have to be transposed they all stay as they are, so that writing them is
-    copying them; runtimes transpose constants once, when they load the model.
+    Several readers of the same transposed weight share it. Weights above 1 MB stay, and are transposed at run time,
+
+    - where something else reads the weight as it is: storing it twice (a tied embedding and output layer) would make
+      the file larger;
+    - where all of them together exceed 1 GB, so that writing them is copying them. Runtimes transpose constants once,
+      when they load the model.
     """
 
     op_types = frozenset({"Transpose"})
@@ -246,19 +249,17 @@ class TransposeWeights(NodePass):
     def start(self, model: ir.Model, names: Names) -> None:
         super().start(model, names)
         self._known: dict[tuple[ir.Value, tuple[int, ...]], ir.Value] = {}
-        weights = {node.inputs[0] for node in model.graph.all_nodes() if node.op_type == "Transpose"}
-        tensors = (constant(weight) for weight in weights)
-        self._too_many = sum(tensor.nbytes for tensor in tensors if tensor is not None) > _LEFT_TO_THE_RUNTIME
+        self._large: float | None = None
 
     def rewrite(self, node: ir.Node) -> bool:
         weight, result = node.inputs[0], node.outputs[0]
         tensor = constant(weight)
-        if self._too_many and tensor is not None and tensor.nbytes > SMALL_BYTES:
-            return False
         if weight is None or tensor is None or tensor.dtype == ir.DataType.STRING or result.is_graph_output():
             return False
         perm = tuple(transpose_perm(node, len(tensor.shape)))
-        if tensor.nbytes > SMALL_RESULT and not all(_transposes(use.node, perm) for use in weight.uses()):
+        if tensor.nbytes > SMALL_RESULT and (
+            self._all_large() > _LEFT_TO_THE_RUNTIME or not all(_transposes(use.node, perm) for use in weight.uses())
+        ):
             return False
         new = self._known.get((weight, perm))
         if new is None:
@@ -266,6 +267,16 @@ class TransposeWeights(NodePass):
             new = add_initializer(self.home, TransposedTensor(tensor, perm, name), name)
             self._known[weight, perm] = new
         return bypass(node, new)
+
+    def _all_large(self) -> float:
+        """The bytes of all weights above 1 MB that are transposed; counted when the first of them is met."""
+        if self._large is None:
+            nodes = (node for graph in all_graphs(self.home) for node in graph if node.op_type == "Transpose")
+            tensors = [constant(weight) for weight in {node.inputs[0]: None for node in nodes}]
+            self._large = sum(
+                tensor.nbytes for tensor in tensors if tensor is not None and tensor.nbytes > SMALL_RESULT
+            )
+        return self._large
 
 
 def _transposes(node: ir.Node, perm: tuple[int, ...]) -> bool:

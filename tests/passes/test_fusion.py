@@ -14,6 +14,7 @@ from nxconvert.passes import (
     RemoveUnused,
     TransposeWeights,
     default_passes,
+    fusion,
 )
 
 from .models import assert_rewritten, model, weights
@@ -149,6 +150,16 @@ def test_a_weight_is_not_stored_twice():
     assert_rewritten(TransposeWeights(), large, ["Gather", "MatMul", "Transpose"])
     small = model(text.format(n=60, k=40), weights(w=(60, 40)))
     assert_rewritten(TransposeWeights(), small, ["Gather", "MatMul"])
+
+
+def test_many_large_weights_are_left_to_the_runtime(monkeypatch: pytest.MonkeyPatch):
+    text = """(float[N, 500] x) => (float[N, 600] y, float[N, 600] z, float[N, 6] s)
+        { a = Transpose(u)  y = MatMul(x, a)  b = Transpose(v)  z = MatMul(x, b)  c = Transpose(w)  s = MatMul(x, c) }"""
+    constants = weights(u=(600, 500), v=(600, 500), w=(6, 500))
+    monkeypatch.setattr(fusion, "_LEFT_TO_THE_RUNTIME", 2_400_000)
+    assert_rewritten(TransposeWeights(), model(text, constants), ["MatMul"] * 3)
+    monkeypatch.setattr(fusion, "_LEFT_TO_THE_RUNTIME", 2_399_999)
+    assert_rewritten(TransposeWeights(), model(text, constants), ["MatMul"] * 3 + ["Transpose"] * 2)
 
 
 @pytest.mark.parametrize("bias", ["b", "row", "one", "number"])
