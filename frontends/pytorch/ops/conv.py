@@ -57,17 +57,16 @@ def convolve_transposed(
     op: Builder, x: Value, weight: Value, bias: Value | None, stride: Int | Ints, padding: Int | Ints,
     output_padding: Int | Ints, groups: Int, dilation: Int | Ints,
 ) -> Value:  # fmt: skip
-    """The gradient of convolution; weight ``[in, out / groups, *kernel]``.
-
-    Raises:
-        LoweringError: for an output padding beyond stride and padding, which PyTorch allows with a dilation.
-    """
+    """The gradient of convolution; weight ``[in, out / groups, *kernel]``."""
     window = _window(weight, stride, dilation, groups)
     space = weight.rank - 2
     before = repeat_to(padding, space, "the padding")
     more = _repeated(output_padding, space)
-    if x.etype not in patches.CONVOLVED:
-        after = [cut - added for cut, added in zip(before, more, strict=True)]
+    after = [cut - added for cut, added in zip(before, more, strict=True)]
+    # Less padding after an axis means the same as output padding; ONNX Runtime refuses one as large as the stride.
+    settings = zip(after, more, window["strides"], strict=True)
+    beyond = any(isinstance(less, int) and less < 0 and added >= s for less, added, s in settings)
+    if beyond or x.etype not in patches.CONVOLVED:
         form = window["strides"], before, after, window["dilations"], window["group"]
         return batched(op, x, space, lambda x: patches.convolve_transposed(op, x, weight, bias, *form))
     return batched(op, x, space, lambda x: _transposed(op, x, weight, bias, window, before, more))
@@ -76,7 +75,7 @@ def convolve_transposed(
 def _transposed(
     op: Builder, x: Value, weight: Value, bias: Value | None, window: dict[str, Any], before: list[int], more: list[Int]
 ) -> Value:
-    """``ConvTranspose`` with ``more`` after each axis, as far as ONNX Runtime takes that."""
+    """``ConvTranspose`` with ``more`` after each axis."""
     after, extra = [*before], [0] * len(more)
     cut: dict[int, Int] = {}
     for i, added in enumerate(more):
@@ -85,12 +84,9 @@ def _transposed(
             extra[i] = window["strides"][i] - 1
             cut[2 + i] = added - extra[i]
         elif added >= window["strides"][i]:
-            # ONNX Runtime refuses this; less padding after the axis means the same.
             after[i] -= added
         else:
             extra[i] = added
-    if min(after) < 0:
-        raise LoweringError(f"the output padding {more} is larger than the stride and the padding")
     y = op.ConvTranspose(x, weight, bias, pads=before + after, output_padding=extra, **window)
     if not cut:
         return y

@@ -27,7 +27,13 @@ def pairwise_distance(
 def cosine_similarity(op: Builder, x1: Value, x2: Value, dim: Int = 1, eps: Number = 1e-8) -> Value:
     """``x1 · x2 / (max(|x1|, eps) · max(|x2|, eps))`` along an axis of their broadcast."""
     a, b = promote(op, x1, x2, to_float=True)
-    axis = axis_of(dim, max(a.rank, b.rank)) - max(a.rank, b.rank)
+    if not a.rank and not b.rank:
+        a, b = op.Unsqueeze(a, [0]), op.Unsqueeze(b, [0])
+    rank = max(a.rank, b.rank)
+    axis = axis_of(dim, rank) - rank
+    if min(a.rank, b.rank) < -axis or a.dims[axis] != b.dims[axis]:
+        # A vector that is repeated along the axis is longer.
+        a, b = op.Expand(a, op.dims_tensor(b.dims)), op.Expand(b, op.dims_tensor(a.dims))
     product = op.ReduceSum(op.Mul(a, b), [axis], keepdims=0)
     least = as_tensor(op, eps, product.etype)
     lengths = [op.Max(p_norm(op, x, 2, [axis], keepdims=0), least) for x in (a, b)]

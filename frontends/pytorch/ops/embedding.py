@@ -26,7 +26,9 @@ def one_hot(op: Builder, self: Value, num_classes: Int = -1) -> Value:
     depth = num_classes
     if depth == -1:
         depth = op.symbol_of(op.Add(op.ReduceMax(self, keepdims=0), 1), "classes", low=1)
-    return op.OneHot(self, op.Unsqueeze(op.dim_value(depth), [0]), op.const([0, 1]))
+    indices = self if self.rank else op.Unsqueeze(self, [0])
+    encoded = op.OneHot(indices, op.Unsqueeze(op.dim_value(depth), [0]), op.const([0, 1]))
+    return encoded if self.rank else op.Squeeze(encoded, [0])
 
 
 @aten("embedding_renorm")
@@ -78,7 +80,7 @@ def _embedding_bag(
     places = op.Unsqueeze(bags, [1])
     rows = op.Gather(weight, indices, axis=0)
     counted = op.expand(op.const(1), indices.dims)
-    if padding is not None and padding != -1:
+    if padding is not None:
         kept = op.Not(op.Equal(indices, op.dim_value(padding)))
         counted = op.Cast(kept, to=DataType.INT64)
         rows = op.Where(op.Unsqueeze(kept, [1]), rows, op.const(-_INFINITY if mode == _MAX else 0, dtype))
@@ -100,10 +102,24 @@ def _embedding_bag(
 _INFINITY = float("inf")
 
 
-@aten("embedding_bag", "_embedding_bag", "_embedding_bag_forward_only")
+@aten("embedding_bag", "embedding_bag.padding_idx")
 def embedding_bag(
     op: Builder, weight: Value, indices: Value, offsets: Value, scale_grad_by_freq: bool = False, mode: Int = 0,
     sparse: bool = False, per_sample_weights: Value | None = None, include_last_offset: bool = False,
     padding_idx: Int | None = None,
 ) -> tuple[Value, Value, Value, Value]:  # fmt: skip
+    """A negative ``padding_idx`` counts from the end."""
+    if isinstance(padding_idx, int) and padding_idx < 0:
+        padding_idx = weight.dims[0] + padding_idx
     return _embedding_bag(op, weight, indices, offsets, mode, per_sample_weights, include_last_offset, padding_idx)
+
+
+@aten("_embedding_bag", "_embedding_bag_forward_only")
+def core_embedding_bag(
+    op: Builder, weight: Value, indices: Value, offsets: Value, scale_grad_by_freq: bool = False, mode: Int = 0,
+    sparse: bool = False, per_sample_weights: Value | None = None, include_last_offset: bool = False,
+    padding_idx: Int = -1,
+) -> tuple[Value, Value, Value, Value]:  # fmt: skip
+    """A ``padding_idx`` of -1 is none."""
+    padding = None if padding_idx == -1 else padding_idx
+    return _embedding_bag(op, weight, indices, offsets, mode, per_sample_weights, include_last_offset, padding)

@@ -157,7 +157,7 @@ def margin_ranking_loss(
 
 
 def _shifted(op: Builder, x: Value, margin: Number) -> Value:
-    return x if margin == 0 else op.Add(*promote(op, x, margin))
+    return x if margin == 0 and is_float(x.etype) else op.Add(*promote(op, x, margin))
 
 
 def _by_sign(op: Builder, target: Value, positive: Value, negative: Value) -> Value:
@@ -185,7 +185,7 @@ def cosine_embedding_loss(
     op: Builder, input1: Value, input2: Value, target: Value, margin: Number = 0.0, reduction: Int = MEAN
 ) -> Value:
     """By the cosine between the vectors along the axis after the target's (``aten/src/ATen/native/Loss.cpp``)."""
-    a, b = promote(op, input1, input2)
+    a, b = promote(op, input1, input2, to_float=True)
     axis, tiny = [target.rank], op.const(1e-12, a.etype)
     squares = [op.Add(op.ReduceSumSquare(x, axis, keepdims=0), tiny) for x in (a, b)]
     product = op.ReduceSum(op.Mul(a, b), axis, keepdims=0)

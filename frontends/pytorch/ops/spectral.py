@@ -60,6 +60,8 @@ def eigen(op: Builder, a: Value) -> tuple[Value, Value]:
     """The eigenvalues of symmetric matrices, ascending, and their vectors as columns."""
     el.want_matrices(a, square=True)
     size = a.dims[-1]
+    if size == 0:
+        return op.expand(el.zero(op, a), a.dims[:-1]), op.Identity(a)
     places = counting(op, size, DataType.INT64)
 
     def step(b: Builder, turn: Value, a: Value, vectors: Value) -> list[Value]:
@@ -88,6 +90,9 @@ def singular(op: Builder, a: Value) -> tuple[Value, Value, Value]:
             raise LoweringError("whether the matrix is wide or tall is not known")
         u, values, v = singular(op, transposed(op, a))
         return v, values, u
+    if columns == 0:
+        blank = el.zero(op, a)
+        return tuple(op.expand(blank, [*a.dims[:-2], *d]) for d in ([rows, 0], [0], [0, 0]))  # type: ignore[return-value]
     places = counting(op, columns, DataType.INT64)
 
     def step(b: Builder, turn: Value, u: Value, v: Value) -> list[Value]:
@@ -191,6 +196,8 @@ def _threshold(op: Builder, a: Value, values: Value, atol: Value | Number | None
 
 
 def _rank(op: Builder, a: Value, atol: Value | Number | None, rtol: Value | Number | None, hermitian: bool) -> Value:
+    if 0 in a.dims[-2:]:
+        return op.expand(op.const(0), a.dims[:-2])
     values = op.Abs(linalg_eigvalsh(op, a)) if hermitian else singular(op, a)[1]
     above = op.Greater(values, _threshold(op, a, values, atol, rtol))
     return op.ReduceSum(op.Cast(above, to=DataType.INT64), [-1], keepdims=0)
@@ -220,9 +227,13 @@ def matrix_rank_floats(
     return _rank(op, self, atol, rtol, hermitian)
 
 
-def _pseudo_inverse(op: Builder, a: Value, atol: Value | Number | None, rtol: Value | Number | None) -> Value:
-    """``V · S⁺ · Uᵀ``; a symmetric matrix needs no other way."""
-    u, values, v = singular(op, a)
+def _pseudo_inverse(
+    op: Builder, a: Value, atol: Value | Number | None, rtol: Value | Number | None, hermitian: bool = False
+) -> Value:
+    """``V · S⁺ · Uᵀ``; of a symmetric matrix the lower triangle counts."""
+    if 0 in a.dims[-2:]:
+        return op.expand(el.zero(op, a), [*a.dims[:-2], a.dims[-1], a.dims[-2]])
+    u, values, v = singular(op, _symmetric(op, a, "L") if hermitian else a)
     kept = op.Greater(values, _threshold(op, a, values, atol, rtol))
     nothing, one = el.zero(op, values), op.const(1, values.etype)
     inverted = op.Where(kept, op.Div(one, op.Where(kept, values, one)), nothing)
@@ -231,26 +242,26 @@ def _pseudo_inverse(op: Builder, a: Value, atol: Value | Number | None, rtol: Va
 
 @aten("linalg_pinv")
 def pinv(op: Builder, self: Value, rcond: Number, hermitian: bool = False) -> Value:
-    return _pseudo_inverse(op, self, 0.0, rcond)
+    return _pseudo_inverse(op, self, 0.0, rcond, hermitian)
 
 
 @aten("linalg_pinv.rcond_tensor")
 def pinv_tensor(op: Builder, self: Value, rcond: Value, hermitian: bool = False) -> Value:
-    return _pseudo_inverse(op, self, 0.0, rcond)
+    return _pseudo_inverse(op, self, 0.0, rcond, hermitian)
 
 
 @aten("linalg_pinv.atol_rtol_tensor")
 def pinv_tensors(
     op: Builder, self: Value, *, atol: Value | None = None, rtol: Value | None = None, hermitian: bool = False
 ) -> Value:
-    return _pseudo_inverse(op, self, atol, rtol)
+    return _pseudo_inverse(op, self, atol, rtol, hermitian)
 
 
 @aten("linalg_pinv.atol_rtol_float")
 def pinv_floats(
     op: Builder, self: Value, *, atol: Number | None = None, rtol: Number | None = None, hermitian: bool = False
 ) -> Value:
-    return _pseudo_inverse(op, self, atol, rtol)
+    return _pseudo_inverse(op, self, atol, rtol, hermitian)
 
 
 @aten("pinverse")
@@ -261,13 +272,22 @@ def pinverse(op: Builder, self: Value, rcond: Number = 1e-15) -> Value:
 @aten("linalg_lstsq")
 def lstsq(
     op: Builder, self: Value, b: Value, rcond: Number | None = None, *, driver: str | None = None
-) -> tuple[Value, None, Value, None]:
-    """The solution of the least norm; residuals and singular values depend on the driver and are not given."""
+) -> tuple[Value, Value, Value, Value]:
+    """The solution of the least norm; and what LAPACK's driver returns of residuals, rank and singular values."""
     vectors = b.rank == 1 or (b.rank == self.rank - 1 and b.dims == self.dims[:-1])
     right = op.Unsqueeze(b, [-1]) if vectors else b
     solution = matrix_product(op, _pseudo_inverse(op, self, 0.0, rcond), right)
-    rank = _rank(op, self, 0.0, rcond, False)
-    return op.Squeeze(solution, [-1]) if vectors else solution, None, rank, None
+    driver = driver or "gelsy"
+    nothing = op.const(np.zeros(0), self.etype)
+    residuals, rank, values = nothing, op.const(np.zeros(0, np.int64)), nothing
+    if driver != "gelsy" and compare(self.dims[-2], ">", self.dims[-1]):
+        difference = op.Sub(matrix_product(op, self, solution), right)
+        residuals = op.ReduceSumSquare(difference, [-2], keepdims=0)
+    if driver != "gels":
+        rank = _rank(op, self, 0.0, rcond, False)
+    if driver in ("gelsd", "gelss"):
+        values = singular(op, self)[1]
+    return op.Squeeze(solution, [-1]) if vectors else solution, residuals, rank, values
 
 
 @aten("linalg_cond", "linalg_cond.p_str")

@@ -60,7 +60,7 @@ def test_dtypes_without_convolution(
 @pytest.mark.parametrize("space", [1, 2, 3])
 @pytest.mark.parametrize(
     ("stride", "padding", "output_padding", "groups", "dilation"),
-    [(1, 0, 0, 1, 1), (2, 1, 1, 2, 1), (3, 0, 2, 1, 1), (1, 1, 1, 1, 2), (2, 2, 0, 4, 2)],
+    [(1, 0, 0, 1, 1), (2, 1, 1, 2, 1), (3, 0, 2, 1, 1), (1, 1, 1, 1, 2), (2, 2, 0, 4, 2), (2, 0, 3, 1, 4)],
 )
 def test_conv_transpose(space: int, stride: int, padding: int, output_padding: int, groups: int, dilation: int) -> None:
     x, w = _rand(2, 4, *(5, 6, 7)[:space]), _rand(4, 3, *(3, 3, 3)[:space])

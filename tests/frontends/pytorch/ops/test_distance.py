@@ -37,3 +37,6 @@ def test_cosine_similarity() -> None:
     check("cosine_similarity", _rand(3, 4), _rand(3, 4))
     check("cosine_similarity", _rand(2, 3, 4), _rand(4), -1, 1e-3)
     check("cosine_similarity", _rand(2, 3, 4), _rand(2, 3, 4) * 1e-9, 0)
+    check("cosine_similarity", _rand(1, 2, 3), _rand(2, 1, 3), -2)
+    check("cosine_similarity", _rand(2, 3), _rand(3), 0)
+    check("cosine_similarity", _rand(), _rand(), 0)

@@ -46,6 +46,7 @@ def test_one_hot() -> None:
     indices = torch.tensor([[0, 3], [2, 1]])
     check("one_hot", indices, 5)
     check("one_hot", indices)
+    check("one_hot", torch.tensor(3), 5)
 
 
 def test_embedding_renorm() -> None:

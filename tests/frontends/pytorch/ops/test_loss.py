@@ -55,6 +55,7 @@ def test_margins(reduction: int) -> None:
     check("hinge_embedding_loss", X, SIGNS, 1.5, reduction)
     check("hinge_embedding_loss", X, torch.zeros(3, 4), 1.5, reduction)
     check("cosine_embedding_loss", X, T, SIGNS[:, 0].contiguous(), 0.1, reduction)
+    check("cosine_embedding_loss", (X * 9).long(), (T * 9).long(), SIGNS[:, 0].long(), 0.1, reduction)
     check("cosine_embedding_loss", X[0], T[0], torch.tensor(1.0), 0.1, reduction)
     check("triplet_margin_loss", X, T, UNIT, 1.0, 2.0, 1e-6, False, reduction)
     check("triplet_margin_loss", X, T, UNIT, 0.5, 1.0, 1e-6, True, reduction)
