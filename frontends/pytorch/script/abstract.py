@@ -18,7 +18,8 @@ import onnx_ir as ir
 from nxconvert.frontends.pytorch.compound import Compound
 from nxconvert.frontends.pytorch.dtypes import DataType
 from nxconvert.frontends.pytorch.ops.common import as_tensor
-from nxconvert.frontends.pytorch.script.values import (
+from nxconvert.frontends.pytorch.script.lists import sequence_of
+from nxconvert.frontends.pytorch.script.values import (  # fmt: skip
     Box,
     Collected,
     DictCell,
@@ -27,9 +28,10 @@ from nxconvert.frontends.pytorch.script.values import (
     Named,
     Number,
     Stacked,
+    Unbound,
     Uninitialized,
     is_static,
-)  # fmt: skip
+)
 from nxconvert.frontends.pytorch.table import LoweringError, Scalar
 from nxconvert.graph.builder import Builder, TensorType, Value
 from nxconvert.graph.dims import Dim, Int, bounds
@@ -244,7 +246,7 @@ def _widen_items(ip: Interpreter, value: Any, spec: Spec) -> Spec:
             return ItemsSpec("list", inner.items, lambda items: ListCell(tuple(items), elem))
         return inner
     if isinstance(value, Content):
-        return _widen_content(value)
+        return _widen_content(ip, value)
     if isinstance(value, DictCell):
         keys = list(value.content)
         return ItemsSpec(
@@ -268,13 +270,16 @@ class Content:
     elem: str | None = None
 
 
-def _widen_content(content: Content) -> Spec:
+def _widen_content(ip: Interpreter, content: Content) -> Spec:
     value = content.value
     if isinstance(value, (tuple, Collected)):
         items = value.items if isinstance(value, Collected) else value
         return ItemsSpec("content", tuple(map(Same, items)), tuple)
     if isinstance(value, Stacked):
         return SequenceSpec(value.value.etype, value.value.dims[1:])
+    if isinstance(value, Unbound):
+        tensor = ip.plain(value.base)
+        return SequenceSpec(tensor.etype, tensor.dims[: value.axis] + tensor.dims[value.axis + 1 :])
     return SequenceSpec(value.etype, value.dims, content.elem in NUMBER_TYPES)
 
 
@@ -381,8 +386,8 @@ def _as_sequence(ip: Interpreter, spec: SequenceSpec, value: Any) -> Value:
         value = value.value
     if isinstance(value, ListCell):
         value = value.content
-    if isinstance(value, Stacked):
-        return ip.op.SplitToSequence(value.value, None, axis=0, keepdims=0)
+    if isinstance(value, (Stacked, Unbound)):
+        return sequence_of(ip, value)
     if isinstance(value, Value):
         return value
     items = [ip.plain(item) if isinstance(item, Box) else as_tensor(ip.op, item, spec.dtype) for item in value]

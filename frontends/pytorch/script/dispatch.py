@@ -15,7 +15,7 @@ from nxconvert.frontends.pytorch.compound import Compound
 from nxconvert.frontends.pytorch.dtypes import DataType
 from nxconvert.frontends.pytorch.packed_params import PackedConv, PackedLinear
 from nxconvert.frontends.pytorch.script import control, lists, mappings, numbers, questions, registry, strings
-from nxconvert.frontends.pytorch.script.values import (
+from nxconvert.frontends.pytorch.script.values import (  # fmt: skip
     Box,
     DictCell,
     EitherOf,
@@ -24,13 +24,15 @@ from nxconvert.frontends.pytorch.script.values import (
     Named,
     Number,
     ObjectCell,
+    Unbound,
     ViewOf,
+    dims_of,
     is_number,
-)  # fmt: skip
+)
 from nxconvert.frontends.pytorch.table import LoweringError, Scalar, aten
 from nxconvert.frontends.pytorch.views import VIEWS
 from nxconvert.graph.builder import Value
-from nxconvert.graph.dims import Dim
+from nxconvert.graph.dims import Dim, require
 
 if TYPE_CHECKING:
     from nxconvert.frontends.pytorch.script.interpreter import Interpreter
@@ -220,7 +222,8 @@ def _view(ip: Interpreter, name: str, args: tuple[Any, ...], kwargs: dict[str, A
     if result is ip.content(base):
         return base
     if isinstance(result, Value) and result.is_sequence:
-        return wrap(result)
+        axis = unbound_axis(name, base, args[1:], kwargs, len(dims_of(ip.content(base))))
+        return wrap(result) if axis is None else ListCell(Unbound(base, axis))
     roots = tuple(root.content for root in base.roots())
 
     def look(value: Any, index: int | None) -> Box:
@@ -229,6 +232,12 @@ def _view(ip: Interpreter, name: str, args: tuple[Any, ...], kwargs: dict[str, A
     if isinstance(result, (list, tuple)):
         return ListCell(tuple(look(value, i) for i, value in enumerate(result)))
     return look(result, None)
+
+
+def unbound_axis(name: str, base: Box, args: tuple[Any, ...], kwargs: dict[str, Any], rank: int) -> int | None:
+    """The axis that ``unbind`` takes apart; other operators make parts of several sizes."""
+    axis = kwargs.get("dim", args[0] if args else 0)
+    return axis % rank if name == "unbind" and isinstance(axis, int) and rank else None
 
 
 def contiguous(box: Any) -> bool:
@@ -341,10 +350,11 @@ def wrap(result: Any) -> Any:
 def unpack(ip: Interpreter, value: Any, count: int) -> tuple[Any, ...]:
     """The items of a tuple or list that ``count`` targets are assigned from."""
     if isinstance(value, ListCell):
-        content = lists.read(ip, value)
-        if isinstance(content, Value):
+        if isinstance(value.content, Unbound):
+            require(lists.length(ip, value), count)
+        if not isinstance(value.content, tuple):
             return tuple(lists.item_at(ip, value, i) for i in range(count))
-        value = content
+        value = value.content
     if not isinstance(value, tuple) or len(value) != count:
         raise LoweringError(f"{count} values are unpacked from {lists.kind_of(value)}")
     return value

@@ -395,6 +395,10 @@ class Interpreter:
         except (LoweringError, GraphTypeError, LookupError) as error:
             raise dispatch.explain(self, name, error) from error
 
+    def invoke(self, name: str, *args: Any) -> Any:
+        """Calls an operator that the program implies and does not spell out."""
+        return dispatch.call_operator(self, name, args, {})
+
     def apply(self, callee: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Calls a function, a method or a class that is a value."""
         if isinstance(callee, BoundMethod):

@@ -8,7 +8,15 @@ from nxconvert.frontends.pytorch.dtypes import DataType
 from nxconvert.frontends.pytorch.ops.common import as_tensor
 from nxconvert.frontends.pytorch.script import numbers
 from nxconvert.frontends.pytorch.script.registry import LISTS, Handler, register
-from nxconvert.frontends.pytorch.script.values import Box, Collected, ListCell, Stacked, is_number
+from nxconvert.frontends.pytorch.script.values import (
+    Box,
+    Collected,
+    ListCell,
+    Stacked,
+    Unbound,
+    dims_of,
+    is_number,
+)
 from nxconvert.frontends.pytorch.table import LoweringError
 from nxconvert.graph.builder import TensorType, Value
 from nxconvert.graph.dims import Dim, Int, floordiv, maximum
@@ -31,16 +39,25 @@ def read(ip: Interpreter, cell: ListCell) -> tuple[Any, ...] | Value:
     content = cell.content
     if isinstance(content, Collected):
         raise GrowthOnly("a list is read in the loop that fills it")
-    if isinstance(content, Stacked):
-        content = ip.op.SplitToSequence(content.value, None, axis=0, keepdims=0)
+    if isinstance(content, (Stacked, Unbound)):
+        content = sequence_of(ip, content)
         ip.journal.write(cell, None, content)
     return content
+
+
+def sequence_of(ip: Interpreter, content: Stacked | Unbound) -> Value:
+    """The items of a list that one tensor holds, as a sequence."""
+    if isinstance(content, Stacked):
+        return ip.op.SplitToSequence(content.value, None, axis=0, keepdims=0)
+    return ip.op.SplitToSequence(ip.plain(content.base), None, axis=content.axis, keepdims=0)
 
 
 def length(ip: Interpreter, cell: ListCell) -> Int:
     """``len(cell)``."""
     if isinstance(cell.content, Stacked):
         return cell.content.value.dims[0]
+    if isinstance(cell.content, Unbound):
+        return dims_of(ip.content(cell.content.base))[cell.content.axis]
     content = read(ip, cell)
     return len(content) if isinstance(content, tuple) else ip.op.symbol_of(ip.op.SequenceLength(content), low=0)
 
@@ -69,6 +86,8 @@ def item_at(ip: Interpreter, cell: ListCell, index: Int) -> Any:
         axis = content.value.dims[0]
         place = index if not isinstance(index, int) or index >= 0 else axis + index
         return _element(ip, cell, ip.op.Gather(content.value, place, axis=0))
+    if isinstance(content, Unbound):
+        return ip.invoke("select", content.base, content.axis, index)
     content = read(ip, cell)
     if isinstance(content, tuple) and isinstance(index, int):
         if not -len(content) <= index < len(content):

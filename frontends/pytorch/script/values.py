@@ -111,6 +111,14 @@ class Stacked:
 
 
 @dataclass(frozen=True, eq=False)
+class Unbound:
+    """The content of the list that ``unbind`` makes of an axis of unknown size: its items are views of ``base``."""
+
+    base: Box
+    axis: int
+
+
+@dataclass(frozen=True, eq=False)
 class Collected:
     """The content, inside a loop, of a list that the loop only appends to: what this round has appended so far."""
 
@@ -121,7 +129,8 @@ class ListCell(Cell):
     """A list.
 
     Attributes:
-        content: a tuple of items; a sequence value of the graph; a :class:`Stacked`; or a :class:`Collected`.
+        content: a tuple of items; a sequence value of the graph; a :class:`Stacked`, :class:`Unbound` or
+            :class:`Collected`.
         elem: the item type in the source's words, if it was annotated.
         reads: how often anything but the end of the list was asked for, for loops to find lists that only grow.
         appends: the serial numbers of the blocks in which items were appended.
