@@ -154,7 +154,8 @@ def test_a_weight_is_not_stored_twice():
 
 def test_many_large_weights_are_left_to_the_runtime(monkeypatch: pytest.MonkeyPatch):
     text = """(float[N, 500] x) => (float[N, 600] y, float[N, 600] z, float[N, 6] s)
-        { a = Transpose(u)  y = MatMul(x, a)  b = Transpose(v)  z = MatMul(x, b)  c = Transpose(w)  s = MatMul(x, c) }"""
+        { a = Transpose(u)  b = Transpose(v)  c = Transpose(w)
+          y = MatMul(x, a)  z = MatMul(x, b)  s = MatMul(x, c) }"""
     constants = weights(u=(600, 500), v=(600, 500), w=(6, 500))
     monkeypatch.setattr(fusion, "_LEFT_TO_THE_RUNTIME", 2_400_000)
     assert_rewritten(TransposeWeights(), model(text, constants), ["MatMul"] * 3)
