@@ -11,7 +11,7 @@ from typing import Any
 
 from nxconvert.frontends.pytorch.dtypes import DataType, is_float
 from nxconvert.frontends.pytorch.ops.common import as_tensor, axis_of, dtype_of, float_input, known
-from nxconvert.frontends.pytorch.ops.math import clamp, constant
+from nxconvert.frontends.pytorch.ops.math import clamp, constant, mul
 from nxconvert.frontends.pytorch.ops.widening import emit, full, where
 from nxconvert.frontends.pytorch.table import Builder, DType, Int, LoweringError, Number, Value, aten
 from nxconvert.graph.dims import Dim, mod
@@ -200,16 +200,6 @@ def log_sigmoid_forward(op: Builder, self: Value) -> tuple[Value, Value]:
     return log_sigmoid(op, self), full(op, 0.0, self.etype, (0,))
 
 
-@aten("softsign")
-def softsign(op: Builder, self: Value) -> Value:
-    return emit(op, "Softsign", self)
-
-
-@aten("tanhshrink")
-def tanhshrink(op: Builder, self: Value) -> Value:
-    return op.Sub(self, op.Tanh(self))
-
-
 @aten("glu")
 def glu(op: Builder, self: Value, dim: Int = -1) -> Value:
     """The first half, gated by the second one."""
@@ -297,6 +287,11 @@ def native_dropout(op: Builder, input: Value, p: Number, train: bool | None) -> 
     if _is_off(p, train is not False):
         return input, full(op, True, DataType.BOOL, input.dims)
     return _dropped(op, input, p)
+
+
+@aten("native_dropout_backward")
+def native_dropout_backward(op: Builder, grad_output: Value, mask: Value, scale: Number) -> Value:
+    return mul(op, mul(op, grad_output, mask), scale)
 
 
 @aten("feature_dropout")

@@ -65,22 +65,20 @@ def type_as(op: Builder, self: Value, other: Value) -> Value:
     return op.cast(self, other.etype)
 
 
-def _register_cast(dtype: ir.DataType, *names: str) -> None:
-    @aten(*names)
+def _register_cast(name: str, dtype: ir.DataType) -> None:
+    @aten(name)
     def cast(op: Builder, self: Value, non_blocking: bool = False) -> Value:
         return op.cast(self, dtype)
 
 
-_register_cast(DataType.FLOAT, "float", "_cast_Float")
-_register_cast(DataType.DOUBLE, "double", "_cast_Double")
-_register_cast(DataType.FLOAT16, "half", "_cast_Half")
-_register_cast(DataType.BFLOAT16, "bfloat16")
-_register_cast(DataType.INT64, "long", "_cast_Long")
-_register_cast(DataType.INT32, "int", "_cast_Int")
-_register_cast(DataType.INT16, "short", "_cast_Short")
-_register_cast(DataType.INT8, "char", "_cast_Char")
-_register_cast(DataType.UINT8, "byte", "_cast_Byte")
-_register_cast(DataType.BOOL, "bool")
+_register_cast("_cast_Float", DataType.FLOAT)
+_register_cast("_cast_Double", DataType.DOUBLE)
+_register_cast("_cast_Half", DataType.FLOAT16)
+_register_cast("_cast_Long", DataType.INT64)
+_register_cast("_cast_Int", DataType.INT32)
+_register_cast("_cast_Short", DataType.INT16)
+_register_cast("_cast_Char", DataType.INT8)
+_register_cast("_cast_Byte", DataType.UINT8)
 
 
 # ---- the same values -----------------------------------------------------------------------------------------------
@@ -88,7 +86,7 @@ _register_cast(DataType.BOOL, "bool")
 
 _SAME = """
     contiguous lift lift_fresh cpu cuda pin_memory requires_grad resolve_conj resolve_neg conj _conj conj_physical
-    _conj_physical real identity
+    _conj_physical real
 """
 _ANEW = "clone detach detach_copy alias alias_copy lift_fresh_copy data prim::data _conj_copy"
 

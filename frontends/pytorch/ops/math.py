@@ -57,7 +57,7 @@ def sub(op: Builder, self: Value | Number, other: Value | Number, alpha: Number 
     return op.Sub(*promote(op, self, _scaled(op, other, alpha)))
 
 
-@aten("rsub", "__rsub__")
+@aten("rsub")
 def rsub(op: Builder, self: Value | Number, other: Value | Number, alpha: Number = 1) -> Value:
     """``other - alpha * self``."""
     return sub(op, other, self, alpha)
@@ -120,7 +120,7 @@ def floor_divide(op: Builder, self: Value | Number, other: Value | Number) -> Va
     return emit(op, "Round", op.Div(op.Sub(a, remainder(op, a, b)), b))
 
 
-@aten("remainder", "__mod__")
+@aten("remainder")
 def remainder(op: Builder, self: Value | Number, other: Value | Number) -> Value:
     """The remainder with the divisor's sign."""
     a, b = promote(op, self, other)
@@ -149,7 +149,7 @@ def truncate(op: Builder, x: Value) -> Value:
 # ---- powers --------------------------------------------------------------------------------------------------------
 
 
-@aten("pow", "__pow__")
+@aten("pow")
 def power(op: Builder, self: Value | Number, exponent: Value | Number) -> Value:
     """``self ** exponent``; the exponents for which PyTorch has a function of its own use that one."""
     base, exponent_ = promote(op, self, exponent)

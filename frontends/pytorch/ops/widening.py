@@ -55,7 +55,7 @@ _FORMS: dict[str, _Form] = {
     "Erf": _Form(_DOUBLE),
     "Celu": _Form({DataType.FLOAT16: DataType.FLOAT, **_BFLOAT16}),
     **dict.fromkeys(
-        ("Tan", "Asin", "Acos", "Atan", "Sinh", "Cosh", "Asinh", "Acosh", "Atanh", "Softplus", "Softsign"),
+        ("Tan", "Asin", "Acos", "Atan", "Sinh", "Cosh", "Asinh", "Acosh", "Atanh", "Softplus"),
         _Form({**_DOUBLE, **_BFLOAT16}),
     ),
     **dict.fromkeys(

@@ -41,14 +41,6 @@ def test_every_spelling_of_to() -> None:
     _agrees("to", (X,), {"dtype": None, "memory_format": 2}, X)
 
 
-@pytest.mark.parametrize(
-    ("name", "dtype"),
-    [("float", torch.float32), ("double", torch.float64), ("long", torch.int64), ("bool", torch.bool)],
-)
-def test_methods(name: str, dtype: torch.dtype) -> None:
-    _agrees(name, (X,), {}, X.to(dtype))
-
-
 @pytest.mark.parametrize("name", ["clone", "contiguous", "detach", "alias", "lift_fresh_copy", "resolve_conj", "real"])
 def test_same(name: str) -> None:
     check(name, X)
