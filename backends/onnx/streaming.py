@@ -13,7 +13,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from queue import SimpleQueue
@@ -33,7 +33,6 @@ from .wire import Part
 Piece: TypeAlias = tuple[int, Part]
 
 _THREADS = 2
-_REPORT_SECONDS = 0.1
 #: Computed tensors that may be in memory at a time; a larger one is there alone.
 _IN_MEMORY = 64 << 20
 #: What a file system answers that cannot copy inside the kernel, or not between these two files.
@@ -65,33 +64,39 @@ def pour(contents: Iterable[tuple[Target, Iterable[Piece]]], progress: Callable[
                 target.write(part, offset)
             else:
                 tensors.append((target, offset, part))
-    budget = _Budget(_IN_MEMORY)
-    finished: SimpleQueue[int] = SimpleQueue()
-
-    def work(places: Iterable[tuple[Target, int, ir.TensorProtocol]]) -> None:
-        for place in places:
-            if not stop.is_set():
-                _pour_tensor(*place, budget)
-                finished.put(place[2].nbytes)
-
-    stop = threading.Event()
     in_files = [place for place in tensors if isinstance(place[2], MappedTensor)]
     computed = [[place] for place in tensors if not isinstance(place[2], MappedTensor)]
+    budget, outcomes, stop = _Budget(_IN_MEMORY), SimpleQueue[int | BaseException](), threading.Event()
+    written = 0
     with ThreadPoolExecutor(_THREADS) as pool:
-        jobs = {pool.submit(work, places) for places in (in_files, *computed)}
-        written = 0
+        for places in (in_files, *computed):
+            pool.submit(_pour_tensors, places, budget, outcomes, stop)
         try:
-            while jobs:
-                done, jobs = wait(jobs, _REPORT_SECONDS, return_when=FIRST_COMPLETED)
-                for job in done:
-                    job.result()
-                while not finished.empty():
-                    written += finished.get()
-                    progress(written)
-        except BaseException:
-            stop.set()
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+            for _ in tensors:
+                outcome = outcomes.get()
+                if isinstance(outcome, BaseException):
+                    raise outcome
+                written += outcome
+                progress(written)
+        finally:
+            stop.set()  # after a failure or an interruption the rest is not worth writing
+
+
+def _pour_tensors(
+    places: Iterable[tuple[Target, int, ir.TensorProtocol]],
+    budget: _Budget,
+    outcomes: SimpleQueue[int | BaseException],
+    stop: threading.Event,
+) -> None:
+    """Writes tensors until told to stop; tells of each its size, or what went wrong."""
+    try:
+        for target, offset, tensor in places:
+            if stop.is_set():
+                return
+            _pour_tensor(target, offset, tensor, budget)
+            outcomes.put(tensor.nbytes)
+    except BaseException as error:
+        outcomes.put(error)
 
 
 def _pour_tensor(target: Target, offset: int, tensor: ir.TensorProtocol, budget: _Budget) -> None:
