@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -59,7 +60,11 @@ def convert_number(number: float, dtype: ir.DataType) -> Any:
     """A Python number as PyTorch converts it to a dtype (floats are truncated towards zero for integers)."""
     if dtype == DataType.BOOL:
         return bool(number)
-    return float(number) if is_float(dtype) else int(number)
+    if is_float(dtype):
+        return float(number)
+    if not math.isfinite(number):
+        raise LoweringError(f"{number} is no integer")
+    return int(number)
 
 
 def result_type(*operands: Value | Number) -> ir.DataType:
