@@ -28,6 +28,7 @@ def test_adaptive_pools(space: int, size: tuple[int, ...], batch: bool) -> None:
 def test_double_and_ties() -> None:
     check("adaptive_avg_pool2d", _image(2).double(), [1, 1])
     check("adaptive_avg_pool2d", _image(2).double(), [4, 5])
+    check("adaptive_avg_pool2d", _image(2).double(), [3, 4])
     check("adaptive_max_pool2d", _image(2).round().double(), [4, 5])
     check("adaptive_max_pool2d", _image(2).double(), [1, 1])
     check("adaptive_max_pool2d", _image(2).round(), [1, 1])
