@@ -17,7 +17,7 @@ from nxconvert.frontends.pytorch.compound import QuantizedValue
 from nxconvert.frontends.pytorch.dtypes import DataType
 from nxconvert.frontends.pytorch.ops.common import known, static_ints
 from nxconvert.frontends.pytorch.ops.linear import transposed
-from nxconvert.frontends.pytorch.ops.quantize import constant, parameters, quantize_dynamically
+from nxconvert.frontends.pytorch.ops.quantize import parameters, quantize_dynamically
 from nxconvert.frontends.pytorch.packed_params import (
     Packed,
     PackedConv,
@@ -158,28 +158,9 @@ def _real(op: Builder, x: Weight) -> Value:
     return x.reals(op) if isinstance(x, QuantizedValue) else x
 
 
-def _bias_in_steps(op: Builder, bias: Value | None, x: Weight, weight: Weight) -> Value | None:
-    """The bias as int32 in steps of the product of both scales, dequantized: the form that integer kernels want.
-
-    It stays as it is where the scales are not known, or so small that int32 does not hold it.
-    """
-    if bias is None or not (isinstance(x, QuantizedValue) and isinstance(weight, QuantizedValue)):
-        return bias
-    source, x_scale, w_scale = constant(bias), constant(x.scale), constant(weight.scale)
-    if source is None or x_scale is None or w_scale is None:
-        return bias
-    scale = (x_scale * w_scale).astype(np.float32)
-    steps = np.rint(source / scale.astype(np.float64))
-    if not np.all(np.abs(steps) < 2**31):
-        return bias
-    integers = op.const(steps.astype(np.int32))
-    return op.DequantizeLinear(integers, op.const(scale), axis=0 if scale.ndim else None)
-
-
 def linear(op: Builder, x: Weight, packed: PackedLinear) -> Value:
     """The float form of a linear layer on what ``x`` and the weight stand for."""
-    weight, bias = packed.weight, _bias_in_steps(op, packed.bias, x, packed.weight)
-    real = _real(op, x)
+    weight, bias, real = packed.weight, packed.bias, _real(op, x)
     if real.rank == 2:
         return op.Gemm(real, _real(op, weight), bias, transB=1)
     if isinstance(weight, QuantizedValue):
@@ -194,13 +175,12 @@ def linear(op: Builder, x: Weight, packed: PackedLinear) -> Value:
 
 def convolution(op: Builder, x: Weight, packed: PackedConv) -> Value:
     """The float form of a convolution on what ``x`` and the weight stand for."""
-    bias = _bias_in_steps(op, packed.bias, x, packed.weight)
     real = _real(op, x)
     # PyTorch packs one-dimensional kernels as two-dimensional ones of height 1.
     flat = real.rank == 3 and packed.weight.rank == 4
     geometry = (packed.stride, packed.padding, packed.dilation)
     args = (
-        op.Unsqueeze(real, [2]) if flat else real, _real(op, packed.weight), bias, *geometry, packed.transposed,
+        op.Unsqueeze(real, [2]) if flat else real, _real(op, packed.weight), packed.bias, *geometry, packed.transposed,
         packed.output_padding, packed.groups,
     )  # fmt: skip
     y = aten.find("convolution", args, {}).function(op, *args)
