@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from nxconvert.frontends.pytorch.dtypes import DataType, is_float
 from nxconvert.frontends.pytorch.ops.common import as_tensor, known, static_ints
+from nxconvert.frontends.pytorch.ops.linear import linear
 from nxconvert.frontends.pytorch.ops.loss import MEAN, NONE, SUM, reduced
 from nxconvert.frontends.pytorch.table import Builder, Int, LoweringError, Number, Value, aten
 from nxconvert.graph.builder import GraphTypeError
@@ -111,6 +112,26 @@ def _smoothed_cross_entropy(
         spread = op.ReduceSum(spread, keepdims=0)
     share = op.Div(op.const(smoothing, scores.etype), as_tensor(op, scores.dims[1], scores.etype))
     return op.Add(op.Mul(hit, op.const(1 - smoothing, scores.etype)), op.Mul(spread, share))
+
+
+@aten("torch_nn::_linear_cross_entropy_batch_chunked")
+def linear_cross_entropy(
+    op: Builder, input: Value, linear_weight: Value, target: Value, linear_bias: Value | None, weight: Value | None,
+    reduction: str, ignore_index: Int, label_smoothing: Number, *settings: object, **named_settings: object,
+) -> tuple[Value, None, None, None]:  # fmt: skip
+    """A linear layer and its loss; the gradients that PyTorch computes along with it are none of a model's results."""
+    scores = linear(op, input, linear_weight, linear_bias)
+    kind = {name: number for number, name in _REDUCTIONS.items()}[reduction]
+    return cross_entropy_loss(op, scores, target, weight, kind, ignore_index, label_smoothing), None, None, None
+
+
+@aten("torch_nn::_linear_cross_entropy_batch_chunked_no_reduction")
+def linear_cross_entropy_each(
+    op: Builder, input: Value, linear_weight: Value, target: Value, linear_bias: Value | None, weight: Value | None,
+    ignore_index: Int, *settings: object, **named_settings: object,
+) -> Value:  # fmt: skip
+    scores = linear(op, input, linear_weight, linear_bias)
+    return cross_entropy_loss(op, scores, target, weight, NONE, ignore_index)
 
 
 # ---- margins --------------------------------------------------------------------------------------------------------

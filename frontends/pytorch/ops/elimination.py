@@ -6,27 +6,12 @@ masks what it should not touch.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-
 from nxconvert.frontends.pytorch.dtypes import DataType
+from nxconvert.frontends.pytorch.ops.loops import repeat
 from nxconvert.frontends.pytorch.ops.resample import counting
 from nxconvert.frontends.pytorch.table import Builder, Int, Value
-from nxconvert.graph.builder import GraphTypeError, TensorType
+from nxconvert.graph.builder import GraphTypeError
 from nxconvert.graph.dims import minimum
-
-# Takes a builder, the number of the turn, and the state; returns the new state.
-Step = Callable[..., Sequence[Value]]
-
-
-def repeat(op: Builder, count: Int, state: Sequence[Value], step: Step) -> list[Value]:
-    """``count`` turns of ``step``, each on the state that the last one left."""
-    body = op.child()
-    turn = body.input("turn", DataType.INT64, ())
-    going_on = body.input("going_on", DataType.BOOL, ())
-    types = [TensorType(x.etype, x.dims) for x in state]
-    held = [body.input("state", x.etype, x.dims) for x in state]
-    graph = body.graph([going_on, *step(body, turn, *held)], "turn")
-    return list(op.node("Loop", [op.dim_value(count), op.const(True), *state], {"body": graph}, types))
 
 
 def want_matrices(x: Value, square: bool = False) -> None:

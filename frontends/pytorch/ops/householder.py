@@ -5,6 +5,7 @@ from __future__ import annotations
 from nxconvert.frontends.pytorch.dtypes import DataType
 from nxconvert.frontends.pytorch.ops import elimination as el
 from nxconvert.frontends.pytorch.ops.linear import transposed
+from nxconvert.frontends.pytorch.ops.loops import repeat
 from nxconvert.frontends.pytorch.ops.resample import counting
 from nxconvert.frontends.pytorch.table import Builder, Int, LoweringError, Value, aten
 from nxconvert.graph.dims import minimum
@@ -43,7 +44,7 @@ def factorise(op: Builder, a: Value) -> tuple[Value, Value]:
         return [a, b.Where(b.Equal(places, turn), tau, taus)]
 
     blank = op.expand(el.zero(op, a), [*a.dims[:-2], count])
-    combined, taus = el.repeat(op, count, [a, blank], step)
+    combined, taus = repeat(op, count, [a, blank], step)
     return combined, taus
 
 
@@ -59,7 +60,7 @@ def apply_reflections(op: Builder, vectors: Value, tau: Value, a: Value, backwar
         factor = b.Unsqueeze(b.Gather(tau, index, axis=tau.rank - 1), [-1, -2])
         return [_reflected(b, el.upright(b, v), factor, a)]
 
-    return el.repeat(op, count, [a], step)[0]
+    return repeat(op, count, [a], step)[0]
 
 
 def orthogonal(op: Builder, vectors: Value, tau: Value, columns: Int) -> Value:

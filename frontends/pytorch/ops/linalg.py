@@ -10,6 +10,7 @@ from nxconvert.frontends.pytorch.dtypes import DataType
 from nxconvert.frontends.pytorch.ops import elimination as el
 from nxconvert.frontends.pytorch.ops.common import axis_of, static_ints
 from nxconvert.frontends.pytorch.ops.linear import matrix_product, transposed
+from nxconvert.frontends.pytorch.ops.loops import repeat
 from nxconvert.frontends.pytorch.ops.resample import counting
 from nxconvert.frontends.pytorch.ops.select import diagonal_of
 from nxconvert.frontends.pytorch.table import Builder, Int, Ints, Value, aten
@@ -295,9 +296,9 @@ def matrix_exp(op: Builder, self: Value) -> Value:
         divisor = b.cast(b.Sub(terms, turn), dtype)
         return [b.Add(one, b.Div(b.MatMul(scaled, y), divisor))]
 
-    (y,) = el.repeat(op, terms, [op.expand(one, self.dims)], horner)
+    (y,) = repeat(op, terms, [op.expand(one, self.dims)], horner)
     count = op.symbol_of(op.Cast(halvings, to=DataType.INT64), "halvings", low=0)
-    return el.repeat(op, count, [y], lambda b, turn, y: [b.MatMul(y, y)])[0]
+    return repeat(op, count, [y], lambda b, turn, y: [b.MatMul(y, y)])[0]
 
 
 @aten("linalg_vander")

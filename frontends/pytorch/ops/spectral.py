@@ -14,6 +14,7 @@ from nxconvert.frontends.pytorch.ops import elimination as el
 from nxconvert.frontends.pytorch.ops.common import as_tensor, known
 from nxconvert.frontends.pytorch.ops.householder import factorise, orthogonal
 from nxconvert.frontends.pytorch.ops.linear import matrix_product, transposed
+from nxconvert.frontends.pytorch.ops.loops import repeat
 from nxconvert.frontends.pytorch.ops.resample import counting
 from nxconvert.frontends.pytorch.ops.select import diagonal_of
 from nxconvert.frontends.pytorch.table import Builder, LoweringError, Number, Value, aten
@@ -70,7 +71,7 @@ def eigen(op: Builder, a: Value) -> tuple[Value, Value]:
         return [turned, b.MatMul(vectors, rotation)]
 
     start = op.expand(el.identity(op, size, a.etype), a.dims)
-    diagonalised, vectors = el.repeat(op, size * _sweeps(a), [a, start], step)
+    diagonalised, vectors = repeat(op, size * _sweeps(a), [a, start], step)
     values, ordered = _sorted(op, _diagonal(op, diagonalised), False, vectors)
     return values, ordered
 
@@ -100,7 +101,7 @@ def singular(op: Builder, a: Value) -> tuple[Value, Value, Value]:
         return [b.MatMul(u, rotation), b.MatMul(v, rotation)]
 
     start = op.expand(el.identity(op, columns, a.etype), [*a.dims[:-2], columns, columns])
-    scaled, v = el.repeat(op, columns * _sweeps(a), [a, start], step)
+    scaled, v = repeat(op, columns * _sweeps(a), [a, start], step)
     values, scaled, v = _sorted(op, op.ReduceL2(scaled, [-2], keepdims=0), True, scaled, v)
     length = el.lying(op, values)
     safe = op.Where(op.Equal(length, el.zero(op, a)), op.const(1, a.etype), length)
