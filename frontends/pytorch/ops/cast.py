@@ -7,8 +7,8 @@ from typing import Any
 import onnx_ir as ir
 
 from nxconvert.frontends.pytorch.dtypes import DataType
-from nxconvert.frontends.pytorch.ops.common import dtype_of
-from nxconvert.frontends.pytorch.table import Builder, DType, NumberConstant, Value, aten
+from nxconvert.frontends.pytorch.ops.complex import converted
+from nxconvert.frontends.pytorch.table import Builder, Complex, DType, NumberConstant, Value, aten
 
 # ---- to ------------------------------------------------------------------------------------------------------------
 # Layout, device, pinning and memory format say nothing about values. Whether the result shares memory is the reader's
@@ -30,8 +30,8 @@ def to_dtype(
     non_blocking: bool = False,
     copy: bool = False,
     memory_format: Any = None,
-) -> Value:
-    return self if dtype is None else op.cast(self, dtype_of(dtype))
+) -> Value | Complex:
+    return self if dtype is None else converted(op, self, dtype)
 
 
 @aten("to.device", "to.prim_Device", "to.dtype_layout")
@@ -46,8 +46,8 @@ def to_device(
     *,
     layout: Any = None,
     pin_memory: Any = None,
-) -> Value:
-    return self if dtype is None else op.cast(self, dtype_of(dtype))
+) -> Value | Complex:
+    return self if dtype is None else converted(op, self, dtype)
 
 
 @aten("to.prim_other")
@@ -56,8 +56,8 @@ def to_nothing(op: Builder, self: Value, non_blocking: bool = False, copy: bool 
 
 
 @aten("_to_copy")
-def to_copy(op: Builder, self: Value, *, dtype: DType | None = None, **_: Any) -> Value:
-    return self if dtype is None else op.cast(self, dtype_of(dtype))
+def to_copy(op: Builder, self: Value, *, dtype: DType | None = None, **_: Any) -> Value | Complex:
+    return self if dtype is None else converted(op, self, dtype)
 
 
 @aten("type_as")

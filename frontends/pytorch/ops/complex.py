@@ -15,8 +15,8 @@ from nxconvert.formats.tensors import ComputedTensor
 from nxconvert.formats.torch_values import TensorData
 from nxconvert.frontends.pytorch.compound import ComplexValue, Lower, leaves
 from nxconvert.frontends.pytorch.dtypes import COMPLEX_CODES, DataType, is_float
-from nxconvert.frontends.pytorch.ops.common import as_tensor, known, promote
-from nxconvert.frontends.pytorch.table import Builder, Complex, Number, Value, aten
+from nxconvert.frontends.pytorch.ops.common import as_tensor, dtype_of, known, promote
+from nxconvert.frontends.pytorch.table import Builder, Complex, DType, Number, Value, aten
 
 _PARTS = {8: DataType.FLOAT16, 9: DataType.FLOAT, 10: DataType.DOUBLE}
 """The dtype of the parts, by PyTorch's number of the complex dtype."""
@@ -45,6 +45,11 @@ def as_complex(op: Builder, x: Any, dtype: Any = None) -> ComplexValue:
     real = as_tensor(op, x, dtype)
     real = real if is_float(real.etype) else op.Cast(real, to=DataType.FLOAT)
     return ComplexValue(real, zeros_like(op, real))
+
+
+def converted(op: Builder, x: Any, dtype: DType) -> Any:
+    """A tensor in PyTorch's ``dtype``, which may be complex."""
+    return as_complex(op, x, _PARTS[dtype]) if dtype in _PARTS else op.cast(x, dtype_of(dtype))
 
 
 def zeros_like(op: Builder, x: Value) -> Value:

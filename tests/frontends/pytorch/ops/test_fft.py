@@ -169,6 +169,7 @@ def test_made_of_real_tensors() -> None:
 
 def test_dtypes() -> None:
     check("to", complex_(3, 4), torch.complex128)
+    check("to", real(3, 4), torch.complex64)
     check("is_complex", complex_(2))
 
 
