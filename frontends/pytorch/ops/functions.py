@@ -7,7 +7,7 @@ import math
 import onnx_ir as ir
 
 from nxconvert.frontends.pytorch.dtypes import INTEGERS, SIGNED, UNSIGNED, DataType, is_float
-from nxconvert.frontends.pytorch.ops.common import DEFAULT_FLOAT, as_tensor, float_input, promote
+from nxconvert.frontends.pytorch.ops.common import as_tensor, float_input, promote
 from nxconvert.frontends.pytorch.ops.math import LN2, is_bool, sign_bit, truncate
 from nxconvert.frontends.pytorch.ops.widening import emit, where
 from nxconvert.frontends.pytorch.table import Builder, Int, LoweringError, Number, Value, aten
@@ -261,8 +261,3 @@ def right_shift(op: Builder, self: Value | Number, other: Value | Number) -> Val
     shifted = op.BitShift(op.cast(op.BitwiseXor(value, mask), twin), shift, direction="RIGHT")
     shifted = where(op, _beyond(op, shift), op.const(0, twin), shifted)
     return op.BitwiseXor(op.cast(shifted, value.etype), mask)
-
-
-def half_float(op: Builder, x: Value) -> Value:
-    """``x`` in the default float dtype, float64 left as it is: for formulas that half precision has no digits for."""
-    return x if x.etype == DataType.DOUBLE else op.cast(x, DEFAULT_FLOAT)

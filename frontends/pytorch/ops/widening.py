@@ -104,15 +104,6 @@ def reduce(op: Builder, op_type: str, x: Value, axes: list[int], keepdims: bool)
     return emit(op, op_type, x, None if every else op.const(axes), keepdims=int(keepdims))
 
 
-def last_axis(op: Builder, x: Value, axis: int) -> Value:
-    """``x`` with ``axis`` moved to the end (and, as that is a swap, moved back by a second call)."""
-    if axis == x.rank - 1:
-        return x
-    order = list(range(x.rank))
-    order[axis], order[-1] = order[-1], order[axis]
-    return op.Transpose(x, perm=order)
-
-
 def full(op: Builder, number: float, dtype: ir.DataType, dims: tuple[Int, ...]) -> Value:
     """A tensor of ``dims`` filled with one number."""
     return op.expand(op.const(number, dtype), dims)
