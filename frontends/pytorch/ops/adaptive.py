@@ -12,14 +12,14 @@ from nxconvert.frontends.pytorch.dtypes import DataType
 from nxconvert.frontends.pytorch.ops.pool import max_pooled
 from nxconvert.frontends.pytorch.ops.resample import counting
 from nxconvert.frontends.pytorch.ops.spatial import batched, want_space, weigh_axis
-from nxconvert.frontends.pytorch.table import Builder, Int, Ints, Value, aten
+from nxconvert.frontends.pytorch.table import Builder, Dim, Int, Ints, Value, aten
 from nxconvert.graph.builder import GraphTypeError
 from nxconvert.graph.dims import floordiv, maximum, product
 
 
 def _targets(x: Value, space: int, sizes: Int | Sequence[Int | None]) -> list[Int]:
     want_space(x, space)
-    items = list(sizes) if isinstance(sizes, (list, tuple)) else [sizes] * space
+    items: list[Int | None] = [sizes] if isinstance(sizes, (int, Dim)) else list(sizes)
     items = items * space if len(items) == 1 else items
     if len(items) != space:
         raise GraphTypeError(f"{len(items)} sizes are given for {space} axes")

@@ -66,8 +66,8 @@ def cross_entropy_loss(
     if self.rank == target.rank and is_float(target.etype):
         return _soft_cross_entropy(op, self, target, weight, reduction, smoothing)
     if self.rank == 1:
-        batch = [op.Unsqueeze(x, [0]) for x in (self, target)]
-        loss = cross_entropy_loss(op, *batch, weight, reduction, ignore_index, label_smoothing)
+        one, its_target = op.Unsqueeze(self, [0]), op.Unsqueeze(target, [0])
+        loss = cross_entropy_loss(op, one, its_target, weight, reduction, ignore_index, label_smoothing)
         return loss if not loss.rank else op.Squeeze(loss, [0])
     if not smoothing:
         return op.SoftmaxCrossEntropyLoss(self, target, weight, **_settings(reduction, ignore_index))

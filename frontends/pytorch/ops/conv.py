@@ -95,7 +95,7 @@ def _transposed(
 
 def _repeated(values: Int | Sequence[Int], count: int) -> list[Int]:
     """A single number stands for all axes."""
-    items = list(values) if isinstance(values, (list, tuple)) else [values]
+    items: list[Int] = [values] if isinstance(values, (int, Dim)) else list(values)
     return items * count if len(items) == 1 else items
 
 
@@ -107,16 +107,16 @@ def _want_weight(weight: Value, space: int) -> None:
 def _register(space: int) -> None:
     @aten(f"conv{space}d")
     def conv(
-        op: Builder, input: Value, weight: Value, bias: Value | None = None, stride: Ints = 1, padding: Ints | str = 0,
-        dilation: Ints = 1, groups: Int = 1,
+        op: Builder, input: Value, weight: Value, bias: Value | None = None, stride: Ints | Int = 1,
+        padding: Ints | Int | str = 0, dilation: Ints | Int = 1, groups: Int = 1,
     ) -> Value:  # fmt: skip
         _want_weight(weight, space)
         return convolve(op, input, weight, bias, stride, padding, dilation, groups)
 
     @aten(f"conv_transpose{space}d")
     def conv_transpose(
-        op: Builder, input: Value, weight: Value, bias: Value | None = None, stride: Ints = 1, padding: Ints = 0,
-        output_padding: Ints = 0, groups: Int = 1, dilation: Ints = 1,
+        op: Builder, input: Value, weight: Value, bias: Value | None = None, stride: Ints | Int = 1,
+        padding: Ints | Int = 0, output_padding: Ints | Int = 0, groups: Int = 1, dilation: Ints | Int = 1,
     ) -> Value:  # fmt: skip
         _want_weight(weight, space)
         return convolve_transposed(op, input, weight, bias, stride, padding, output_padding, groups, dilation)
@@ -148,16 +148,16 @@ def convolution_mode(
 
 @aten("thnn_conv2d", "slow_conv3d")
 def slow_conv(
-    op: Builder, self: Value, weight: Value, kernel_size: Ints, bias: Value | None = None, stride: Ints = 1,
-    padding: Ints = 0,
+    op: Builder, self: Value, weight: Value, kernel_size: Ints, bias: Value | None = None, stride: Ints | Int = 1,
+    padding: Ints | Int = 0,
 ) -> Value:  # fmt: skip
     return convolve(op, self, weight, bias, stride, padding, 1, 1)
 
 
 @aten("slow_conv_dilated2d", "slow_conv_dilated3d")
 def slow_conv_dilated(
-    op: Builder, self: Value, weight: Value, kernel_size: Ints, bias: Value | None = None, stride: Ints = 1,
-    padding: Ints = 0, dilation: Ints = 1,
+    op: Builder, self: Value, weight: Value, kernel_size: Ints, bias: Value | None = None, stride: Ints | Int = 1,
+    padding: Ints | Int = 0, dilation: Ints | Int = 1,
 ) -> Value:  # fmt: skip
     return convolve(op, self, weight, bias, stride, padding, dilation, 1)
 
@@ -176,8 +176,8 @@ def conv_depthwise(
 
 @aten("slow_conv_transpose2d", "slow_conv_transpose3d")
 def slow_conv_transpose(
-    op: Builder, self: Value, weight: Value, kernel_size: Ints, bias: Value | None = None, stride: Ints = 1,
-    padding: Ints = 0, output_padding: Ints = 0, dilation: Ints = 1,
+    op: Builder, self: Value, weight: Value, kernel_size: Ints, bias: Value | None = None, stride: Ints | Int = 1,
+    padding: Ints | Int = 0, output_padding: Ints | Int = 0, dilation: Ints | Int = 1,
 ) -> Value:  # fmt: skip
     return convolve_transposed(op, self, weight, bias, stride, padding, output_padding, 1, dilation)
 

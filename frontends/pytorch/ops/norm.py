@@ -231,7 +231,7 @@ def native_group_norm(
 
 def _last_axes(x: Value, shape: Ints) -> list[int]:
     """The axes that the last dims, ``shape``, are."""
-    count = 1 if isinstance(shape, (int, Dim)) else len(shape)
+    count = len(shape)
     if not 0 < count <= x.rank:
         raise GraphTypeError(f"the input has rank {x.rank}, {count} axes are to be normalised")
     return list(range(x.rank - count, x.rank))
@@ -262,7 +262,7 @@ def _layer_norm(
         wide = _layer_norm(op, op.cast(x, weight.etype), shape, weight, bias, eps, saved)
         return op.cast(wide[0], x.etype), *wide[1:]
     if weight is None:
-        weight = op.expand(op.const(1, x.etype), [shape] if isinstance(shape, (int, Dim)) else shape)
+        weight = op.expand(op.const(1, x.etype), shape)
     settings = {"axis": axes[0] - x.rank, "epsilon": known(eps, "eps")}
     if not saved:
         return (op.LayerNormalization(x, weight, bias, **settings),)
@@ -309,19 +309,19 @@ def fused_rms_norm(
 def p_norm(op: Builder, x: Value, p: Number, axes: Sequence[int], keepdims: int = 1) -> Value:
     """``sum(|x| ** p) ** (1 / p)`` over ``axes``, with the limits that PyTorch defines for 0 and the infinities."""
     axes = list(axes)
-    p = known(p, "the order of the norm")
-    if p == 2:
+    order: float = known(p, "the order of the norm")
+    if order == 2:
         return op.ReduceL2(x, axes, keepdims=keepdims)
-    if p == 1:
+    if order == 1:
         return op.ReduceL1(x, axes, keepdims=keepdims)
-    if p == 0:
+    if order == 0:
         counted = op.Cast(op.Cast(x, to=DataType.BOOL), to=x.etype)
         return op.ReduceSum(counted, axes, keepdims=keepdims)
-    if math.isinf(p):
-        extreme = op.ReduceMax if p > 0 else op.ReduceMin
+    if math.isinf(order):
+        extreme = op.ReduceMax if order > 0 else op.ReduceMin
         return extreme(op.Abs(x), axes, keepdims=keepdims)
-    total = op.ReduceSum(op.Pow(op.Abs(x), op.const(p, x.etype)), axes, keepdims=keepdims)
-    return op.Pow(total, op.const(1 / p, x.etype))
+    total = op.ReduceSum(op.Pow(op.Abs(x), op.const(order, x.etype)), axes, keepdims=keepdims)
+    return op.Pow(total, op.const(1 / order, x.etype))
 
 
 def _others(x: Value, dim: Int) -> list[int]:

@@ -54,7 +54,7 @@ def convolve_transposed(
     op: Builder, x: Value, weight: Value, bias: Value | None, strides: Sequence[int], before: Sequence[Int],
     after: Sequence[Int], dilations: Sequence[int], group: int,
 ) -> Value:  # fmt: skip
-    """``ConvTranspose`` by ``[channels, out / group, *kernel]``: convolution by the mirrored kernel of a stretched input.
+    """``ConvTranspose`` by ``[channels, out / group, *kernel]``: a stretched input convolved by the mirrored kernel.
 
     Args:
         op: the builder.
@@ -69,13 +69,11 @@ def convolve_transposed(
     """
     kernel = weight.dims[2:]
     spans = [(k - 1) * d for k, d in zip(kernel, dilations, strict=True)]
-    margins = [
-        [span - cut for span, cut in zip(spans, before, strict=True)],
-        # Stretching leaves zeros behind the last element too.
-        [span - cut - (s - 1) for span, cut, s in zip(spans, after, strides, strict=True)],
-    ]
-    stretched = _stretched(op, x, strides)
-    return convolve(op, stretched, _mirrored(op, weight, group), bias, [1] * len(kernel), *margins, dilations, group)
+    first = [span - cut for span, cut in zip(spans, before, strict=True)]
+    # Stretching leaves zeros behind the last element too.
+    last = [span - cut - (s - 1) for span, cut, s in zip(spans, after, strides, strict=True)]
+    stretched, mirrored = _stretched(op, x, strides), _mirrored(op, weight, group)
+    return convolve(op, stretched, mirrored, bias, [1] * len(kernel), first, last, dilations, group)
 
 
 def _stretched(op: Builder, x: Value, strides: Sequence[int]) -> Value:

@@ -16,11 +16,12 @@ from nxconvert.graph.dims import floordiv, maximum, minimum, product
 _POOLED_INTEGERS = (DataType.INT8, DataType.UINT8)
 
 
-def _window(space: int, kernel: Ints, stride: Ints, padding: Ints) -> dict[str, Any]:
+def _window(space: int, kernel: Ints, stride: Ints | Int, padding: Ints | Int) -> dict[str, Any]:
     size = repeat_to(kernel, space, "the kernel size")
     return {
         "kernel_shape": size,
-        "strides": repeat_to(stride, space, "the stride") if isinstance(stride, int) or stride else size,
+        # No stride means that windows lie side by side.
+        "strides": size if stride == [] else repeat_to(stride, space, "the stride"),
         "pads": repeat_to(padding, space, "the padding") * 2,
     }
 
@@ -60,8 +61,8 @@ def _round_up(x: Value, window: dict[str, Any], counted: bool) -> None:
 
 
 def _max_pool(
-    op: Builder, x: Value, space: int, kernel: Ints, stride: Ints, padding: Ints, dilation: Ints, ceil_mode: bool,
-    indices: bool,
+    op: Builder, x: Value, space: int, kernel: Ints, stride: Ints, padding: Ints | Int, dilation: Ints | Int,
+    ceil_mode: bool, indices: bool,
 ) -> tuple[Value, ...]:  # fmt: skip
     """The largest element of each window; with ``indices``, its place within the plane ``[*space]`` too."""
     window = _window(space, kernel, stride, padding)
@@ -88,7 +89,7 @@ def max_pooled(op: Builder, x: Value, indices: bool, **window: Any) -> tuple[Val
 
 
 def _avg_pool(
-    op: Builder, x: Value, space: int, kernel: Ints, stride: Ints, padding: Ints, ceil_mode: bool,
+    op: Builder, x: Value, space: int, kernel: Ints, stride: Ints, padding: Ints | Int, ceil_mode: bool,
     count_include_pad: bool, divisor: Int | None,
 ) -> Value:  # fmt: skip
     window = _window(space, kernel, stride, padding)
@@ -150,22 +151,23 @@ def _average_of_patches(
 def _register(space: int) -> None:
     @aten(f"max_pool{space}d")
     def max_pool(
-        op: Builder, self: Value, kernel_size: Ints, stride: Ints = [], padding: Ints = 0,  # noqa: B006
-        dilation: Ints = 1, ceil_mode: bool = False,
+        op: Builder, self: Value, kernel_size: Ints, stride: Ints = [],  # noqa: B006
+        padding: Ints | Int = 0, dilation: Ints | Int = 1, ceil_mode: bool = False,
     ) -> Value:  # fmt: skip
         return _max_pool(op, self, space, kernel_size, stride, padding, dilation, ceil_mode, False)[0]
 
     @aten(f"max_pool{space}d_with_indices")
     def max_pool_with_indices(
-        op: Builder, self: Value, kernel_size: Ints, stride: Ints = [], padding: Ints = 0,  # noqa: B006
-        dilation: Ints = 1, ceil_mode: bool = False,
+        op: Builder, self: Value, kernel_size: Ints, stride: Ints = [],  # noqa: B006
+        padding: Ints | Int = 0, dilation: Ints | Int = 1, ceil_mode: bool = False,
     ) -> tuple[Value, ...]:  # fmt: skip
         return _max_pool(op, self, space, kernel_size, stride, padding, dilation, ceil_mode, True)
 
     @aten(f"avg_pool{space}d")
     def avg_pool(
-        op: Builder, self: Value, kernel_size: Ints, stride: Ints = [], padding: Ints = 0,  # noqa: B006
-        ceil_mode: bool = False, count_include_pad: bool = True, divisor_override: Int | None = None,
+        op: Builder, self: Value, kernel_size: Ints, stride: Ints = [],  # noqa: B006
+        padding: Ints | Int = 0, ceil_mode: bool = False, count_include_pad: bool = True,
+        divisor_override: Int | None = None,
     ) -> Value:  # fmt: skip
         window = kernel_size, stride, padding, ceil_mode
         return _avg_pool(op, self, space, *window, count_include_pad, divisor_override)

@@ -17,7 +17,7 @@ _CONTRACTED = (DataType.INT32, DataType.INT64)
 def contract(op: Builder, terms: Sequence[str], result: str, operands: Sequence[Value]) -> Value:
     """``Einsum`` with a letter an axis, or ``MatMul`` where it is one."""
     terms, operands = _without_ones(op, terms, operands)
-    if len(terms) == 2 and _is_matrix_product(*terms, result):
+    if len(terms) == 2 and _is_matrix_product(terms[0], terms[1], result):
         return matrix_product(op, *operands)
     dtype = operands[0].etype
     runs = is_float(dtype) or dtype in _CONTRACTED
