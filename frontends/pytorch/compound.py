@@ -64,6 +64,16 @@ class Compound:
         """The tensor as one ordinary value."""
         return self._like()
 
+    def changed(self, op: Builder, new: Any, change: Callable[[Value, Value], Value]) -> Compound:
+        """This tensor after a write to a part of it.
+
+        Args:
+            op: the builder.
+            new: what was written, a tensor of any kind.
+            change: what an ordinary tensor becomes by an ordinary write.
+        """
+        raise AttributeError(type(self).__name__)
+
 
 class NestedValue(Compound):
     """A batch of sequences of different lengths, as the fast path of ``torch.nn.TransformerEncoder`` makes it.
@@ -86,6 +96,10 @@ class NestedValue(Compound):
 
     def _like(self) -> Value:
         return self.padded
+
+    def changed(self, op: Builder, new: Any, change: Callable[[Value, Value], Value]) -> NestedValue:
+        padded = change(self.padded, new.padded if isinstance(new, NestedValue) else new)
+        return NestedValue(padded, self.keep, self.filled)
 
 
 class ComplexValue(Compound):
@@ -112,6 +126,11 @@ class ComplexValue(Compound):
     def dtype_code(self) -> int:  # type: ignore[override]
         """complex32, complex64 or complex128."""
         return {DataType.FLOAT16: 8, DataType.FLOAT: 9}.get(self.real.etype, 10)
+
+    def changed(self, op: Builder, new: Any, change: Callable[[Value, Value], Value]) -> ComplexValue:
+        if not isinstance(new, ComplexValue):
+            new = ComplexValue(new, op.expand(op.const(0.0, new.etype), new.dims))
+        return ComplexValue(change(self.real, new.real), change(self.imag, new.imag))
 
     def plain(self, op: Builder) -> Value:
         """The pairs of real and imaginary part along a new last axis, as ``torch.view_as_real`` has them."""
@@ -180,6 +199,10 @@ class QuantizedValue(Compound):
 
     def plain(self, op: Builder) -> Value:
         return self.reals(op)
+
+    def changed(self, op: Builder, new: Any, change: Callable[[Value, Value], Value]) -> QuantizedValue:
+        reals = new.reals(op) if isinstance(new, QuantizedValue) else new
+        return self.quantized_alike(op, change(self.reals(op), reals))
 
     def same_quantization(self, op: Builder, reals: Value) -> QuantizedValue:
         """A tensor of other ``reals``, which are multiples of the scale, with this one's scale and zero point."""

@@ -16,7 +16,7 @@ operator returns. The kinds of arguments, as the annotations name them:
 ===========  ========================================================================================================
 
 ``Quantized``, ``Complex`` and ``Nested`` are the tensors that need several values
-(:mod:`~nxconvert.frontends.pytorch.compound`).
+(:mod:`~nxconvert.frontends.pytorch.compound`), ``ComplexDType`` is the number of a complex dtype.
 
 Lists of results are lists, several results are a tuple, numbers are numbers. In-place and ``out=`` forms need no
 lowering: the reader derives them from the functional one. A tensor that is returned unchanged says that the result *is*
@@ -26,16 +26,17 @@ the argument.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeAlias, Union
+from typing import Any, TypeAlias
 
 from nxconvert.frontends.pytorch.compound import ComplexValue, NestedValue, QuantizedValue, fallback
+from nxconvert.frontends.pytorch.dtypes import COMPLEX_CODES
 from nxconvert.graph.builder import Builder, Value
 from nxconvert.graph.dims import Dim, Int
 from nxconvert.graph.optable import Lowering, OpTable
 
 __all__ = [
-    "Builder", "Complex", "DType", "Dim", "Int", "Ints", "LoweringError", "Nested", "Number", "NumberConstant", "Numbers", "Quantized",
-    "Scalar", "Value", "Values", "aten",
+    "Builder", "Complex", "ComplexDType", "DType", "Dim", "Int", "Ints", "LoweringError", "Nested", "Number",
+    "NumberConstant", "Numbers", "Quantized", "Scalar", "Value", "Values", "aten",
 ]  # fmt: skip
 
 
@@ -62,13 +63,14 @@ class NumberConstant(Value):
     __slots__ = ()
 
 
-Number: TypeAlias = Union[int, float, bool, Dim, Scalar]
+Number: TypeAlias = int | float | bool | Dim | Scalar
 Numbers: TypeAlias = "list[Number]"
 Ints: TypeAlias = "list[Int]"
 Values: TypeAlias = "list[Value]"
 DType: TypeAlias = int
 Quantized: TypeAlias = QuantizedValue
 Complex: TypeAlias = ComplexValue
+ComplexDType: TypeAlias = int
 Nested: TypeAlias = NestedValue
 
 
@@ -126,11 +128,12 @@ aten = AtenTable(
         "Number": _is_number,
         "Numbers": _is_list_of(_is_number),
         "float": lambda x: _is_number(x),
-        "DType": lambda x: isinstance(x, int) and not isinstance(x, bool),
+        "DType": lambda x: isinstance(x, int) and not isinstance(x, bool) and x not in COMPLEX_CODES,
         "bool": lambda x: isinstance(x, bool),
         "str": lambda x: isinstance(x, str),
         "Quantized": lambda x: isinstance(x, QuantizedValue),
         "Complex": lambda x: isinstance(x, ComplexValue),
+        "ComplexDType": lambda x: isinstance(x, int) and x in COMPLEX_CODES,
         "Nested": lambda x: isinstance(x, NestedValue),
     },
 )

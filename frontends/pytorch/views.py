@@ -11,6 +11,7 @@ import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from nxconvert.frontends.pytorch.compound import Compound
 from nxconvert.frontends.pytorch.ops import join, scatter, shape
 from nxconvert.frontends.pytorch.ops.common import axis_of
 from nxconvert.frontends.pytorch.ops.select import narrow_start
@@ -36,12 +37,12 @@ class ViewOp(NamedTuple):
 def write_back(
     name: str,
     op: Builder,
-    base: Value,
-    new: Value,
+    base: Value | Compound,
+    new: Value | Compound,
     args: Sequence[Any],
     kwargs: Mapping[str, Any],
     output_index: int | None = None,
-) -> Value:
+) -> Value | Compound:
     """The new content of ``base`` when the content of its view becomes ``new``.
 
     Args:
@@ -57,7 +58,14 @@ def write_back(
         LoweringError: for views whose elements overlap, or that cannot be written for another reason.
     """
     view = VIEWS[name]
-    return view.write(op, base, new, *([output_index] if view.several else []), *args, **kwargs)
+    which = [output_index] if view.several else []
+
+    def write(base: Value, new: Value) -> Value:
+        return view.write(op, base, new, *which, *args, **kwargs)
+
+    if isinstance(base, Compound):
+        return base.changed(op, new, write)
+    return write(base, new)  # type: ignore[arg-type]  # what is written has been cast to the base's kind
 
 
 # ---- one view --------------------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ import onnx_ir as ir
 
 from nxconvert.frontends.pytorch.dtypes import DataType
 from nxconvert.frontends.pytorch.ops.complex import converted
-from nxconvert.frontends.pytorch.table import Builder, Complex, DType, NumberConstant, Value, aten
+from nxconvert.frontends.pytorch.table import Builder, Complex, ComplexDType, DType, NumberConstant, Value, aten
 
 # ---- to ------------------------------------------------------------------------------------------------------------
 # Layout, device, pinning and memory format say nothing about values. Whether the result shares memory is the reader's
@@ -26,7 +26,7 @@ def to_other(
 def to_dtype(
     op: Builder,
     self: Value,
-    dtype: DType | None = None,
+    dtype: DType | ComplexDType | None = None,
     non_blocking: bool = False,
     copy: bool = False,
     memory_format: Any = None,
@@ -39,7 +39,7 @@ def to_device(
     op: Builder,
     self: Value,
     device: Any = None,
-    dtype: DType | None = None,
+    dtype: DType | ComplexDType | None = None,
     non_blocking: bool = False,
     copy: bool = False,
     memory_format: Any = None,
@@ -56,7 +56,7 @@ def to_nothing(op: Builder, self: Value, non_blocking: bool = False, copy: bool 
 
 
 @aten("_to_copy")
-def to_copy(op: Builder, self: Value, *, dtype: DType | None = None, **_: Any) -> Value | Complex:
+def to_copy(op: Builder, self: Value, *, dtype: DType | ComplexDType | None = None, **_: Any) -> Value | Complex:
     return self if dtype is None else converted(op, self, dtype)
 
 

@@ -13,10 +13,10 @@ import numpy as np
 
 from nxconvert.formats.tensors import ComputedTensor
 from nxconvert.formats.torch_values import TensorData
-from nxconvert.frontends.pytorch.compound import ComplexValue, Lower, leaves
-from nxconvert.frontends.pytorch.dtypes import COMPLEX_CODES, DataType, is_float
+from nxconvert.frontends.pytorch.compound import ComplexValue, Lower, Rule, leaves
+from nxconvert.frontends.pytorch.dtypes import CODES, COMPLEX_CODES, DataType, is_float
 from nxconvert.frontends.pytorch.ops.common import as_tensor, dtype_of, known, promote
-from nxconvert.frontends.pytorch.table import Builder, Complex, DType, Number, Value, aten
+from nxconvert.frontends.pytorch.table import Builder, Complex, ComplexDType, DType, Number, Value, aten
 
 _PARTS = {8: DataType.FLOAT16, 9: DataType.FLOAT, 10: DataType.DOUBLE}
 """The dtype of the parts, by PyTorch's number of the complex dtype."""
@@ -338,16 +338,41 @@ def _partwise(op: Builder, lower: Lower, args: list[Any], kwargs: dict[str, Any]
     return _combined(*results)
 
 
-def _joining(op: Builder, lower: Lower, args: list[Any], kwargs: dict[str, Any]) -> Any:
-    """Operators that join tensors, some of which may be real."""
-    first = next(x for x in leaves([*args, *kwargs.values()]) if isinstance(x, ComplexValue))
+def _joining(*operands: int) -> Rule:
+    """Operators that join tensors, or put one into another: what is real among them becomes complex first.
 
-    def widened(x: Any) -> Any:
-        if isinstance(x, (list, tuple)):
-            return type(x)(widened(item) for item in x)
-        return as_complex(op, x, first.etype) if isinstance(x, Value) and is_float(x.etype) else x
+    Args:
+        operands: the positions of the arguments that are joined.
+    """
 
-    return _partwise(op, lower, [widened(x) for x in args], {key: widened(x) for key, x in kwargs.items()})
+    def rule(op: Builder, lower: Lower, args: list[Any], kwargs: dict[str, Any]) -> Any:
+        first = next(x for x in leaves([*args, *kwargs.values()]) if isinstance(x, ComplexValue))
+
+        def widened(x: Any) -> Any:
+            if isinstance(x, (list, tuple)):
+                return type(x)(widened(item) for item in x)
+            return x if isinstance(x, ComplexValue) else as_complex(op, x, first.etype)
+
+        changed = [widened(x) if i in operands else x for i, x in enumerate(args)]
+        return _partwise(op, lower, changed, kwargs)
+
+    return rule
+
+
+def _einsum(op: Builder, lower: Lower, args: list[Any], kwargs: dict[str, Any]) -> Any:
+    """A product of two tensors at most is bilinear."""
+    equation, tensors, *rest = args
+    if len(tensors) != 2:
+        return _partwise(op, lower, args, kwargs)
+    return product(op, *tensors, lambda a, b: lower(op, [equation, [a, b], *rest], kwargs))
+
+
+def _adjoint(op: Builder, lower: Lower, args: list[Any], kwargs: dict[str, Any]) -> Any:
+    return conj(op, _partwise(op, lower, args, kwargs))
+
+
+def _ones_like(op: Builder, lower: Lower, args: list[Any], kwargs: dict[str, Any]) -> Any:
+    return as_complex(op, lower(op, [args[0].real, *args[1:]], {k: v for k, v in kwargs.items() if k != "dtype"}))
 
 
 def _converted(op: Builder, lower: Lower, args: list[Any], kwargs: dict[str, Any]) -> Any:
@@ -356,9 +381,9 @@ def _converted(op: Builder, lower: Lower, args: list[Any], kwargs: dict[str, Any
     code = kwargs.get("dtype", codes[0] if codes else None)
     if code is None:
         return args[0]
-    return (
-        as_complex(op, args[0], _PARTS[code]) if code in COMPLEX_CODES else lower(op, [args[0].real, *args[1:]], kwargs)
-    )
+    if code in COMPLEX_CODES:
+        return as_complex(op, args[0], _PARTS[code])
+    return lower(op, [args[0].real, *args[1:]], kwargs)
 
 
 def _on_magnitude(op: Builder, lower: Lower, args: list[Any], kwargs: dict[str, Any]) -> Any:
@@ -372,15 +397,34 @@ _MOVING = """
     index_select lift_fresh mT mean movedim moveaxis narrow neg numpy_T permute positive ravel repeat
     repeat_interleave reshape reshape_as resolve_conj resolve_neg roll rot90 select slice split split_with_sizes
     squeeze sum swapaxes swapdims t take_along_dim tensor_split tile trace transpose tril triu unbind unflatten unfold
-    unsqueeze vsplit view view_as _unsafe_view zeros_like _reshape_alias
+    unsqueeze vsplit view view_as zeros_like empty_like _unsafe_view _reshape_alias
 """
-_JOINING = "block_diag cat column_stack concat concatenate dstack hstack index_put masked_fill stack vstack where"
+_JOINING = "block_diag cat column_stack concat concatenate dstack hstack stack vstack"
 ComplexValue.rules.update(
     {
         **dict.fromkeys(_MOVING.split(), _partwise),
-        **dict.fromkeys(_JOINING.split(), _joining),
+        **dict.fromkeys(_JOINING.split(), _joining(0)),
+        **dict.fromkeys(("copy", "fill"), _joining(0, 1)),
+        **dict.fromkeys(("masked_fill", "index_put"), _joining(0, 2)),
+        "where": _joining(1, 2),
+        **dict.fromkeys(("constant_pad_nd", "pad"), _partwise),
         **dict.fromkeys(("norm", "linalg_vector_norm", "linalg_norm"), _on_magnitude),
+        **dict.fromkeys(("mH", "adjoint", "matrix_H"), _adjoint),
+        "einsum": _einsum,
+        "ones_like": _ones_like,
         "to": _converted,
         "_to_copy": _converted,
     }
 )
+
+
+def _register_creation(name: str) -> None:
+    @aten(name)
+    def create(op: Builder, size: Any, *rest: Any, dtype: ComplexDType, **options: Any) -> Complex:
+        """Real numbers, in a complex tensor."""
+        options["dtype"] = CODES[_PARTS[dtype]]
+        return as_complex(op, aten.find(name, (size, *rest), options).function(op, size, *rest, **options))
+
+
+for _name in ("zeros", "ones", "empty", "full", "zeros_like", "ones_like", "empty_like", "new_zeros", "new_ones"):
+    _register_creation(_name)

@@ -161,6 +161,25 @@ def test_joining_real_and_complex() -> None:
     check_program(lambda call, x, y: call("cat", [call("complex", y, y), x], 0), complex_(3), real(2))
 
 
+def test_filling() -> None:
+    """A real number has no imaginary part."""
+    check("masked_fill", complex_(3), torch.tensor([True, False, True]), 2.5)
+    check("where", torch.tensor([True, False, True]), complex_(3), 2.5)
+    check("constant_pad_nd", complex_(3), [1, 2])
+
+
+def test_contraction() -> None:
+    check("einsum", "ij,kj->ik", [complex_(3, 4), complex_(2, 4)])
+    check("einsum", "ij->j", [complex_(3, 4)])
+    check("adjoint", complex_(3, 4))
+
+
+def test_created() -> None:
+    check("zeros", [2, 3], dtype=torch.complex64)
+    check("full", [2], 1.5, dtype=torch.complex128)
+    check("ones_like", complex_(3))
+
+
 def test_made_of_real_tensors() -> None:
     check("complex", real(3, 4), real(3, 4).flip(0))
     check("polar", real(3, 4).abs(), real(3, 4))
