@@ -364,7 +364,8 @@ def _einsum(op: Builder, lower: Lower, args: list[Any], kwargs: dict[str, Any]) 
     equation, tensors, *rest = args
     if len(tensors) != 2:
         return _partwise(op, lower, args, kwargs)
-    return product(op, *tensors, lambda a, b: lower(op, [equation, [a, b], *rest], kwargs))
+    a, b = tensors
+    return product(op, a, b, lambda x, y: lower(op, [equation, [x, y], *rest], kwargs))
 
 
 def _adjoint(op: Builder, lower: Lower, args: list[Any], kwargs: dict[str, Any]) -> Any:

@@ -318,6 +318,19 @@ _register_dynamic("linear_dynamic", relu=False)
 _register_dynamic("linear_relu_dynamic", relu=True)
 
 
+@aten("_int_mm")
+def int_mm(op: Builder, self: Value, mat2: Value) -> Value:
+    """The product of matrices of int8, as int32."""
+    return op.MatMulInteger(self, mat2)
+
+
+@aten("_weight_int8pack_mm")
+def weight_int8pack_mm(op: Builder, self: Value, mat2: Value, scales: Value) -> Value:
+    """``self · mat2ᵀ`` for a weight of int8 with a scale for each row."""
+    weight = op.DequantizeLinear(transposed(op, mat2), op.cast(scales, self.etype), axis=1)
+    return op.MatMul(self, weight)
+
+
 @aten("quantized::linear_dynamic_fp16_unpacked_weight")
 def linear_dynamic_fp16_unpacked_weight(op: Builder, X: Value, weight: Value, bias: Value | None) -> Value:
     return linear(op, X, linear_prepack_fp16(op, weight, bias))

@@ -161,9 +161,23 @@ def _is_zero(value: Value) -> bool:
 
 
 def fused(
-    op: Builder, cell: Cell, seq: Batch, cells: Sequence[CellParameters], states: Sequence[Value]
+    op: Builder,
+    cell: Cell,
+    seq: Batch,
+    cells: Sequence[CellParameters],
+    states: Sequence[Value],
+    reverse: bool = False,
 ) -> tuple[Value, list[Value]]:
-    """One layer as one node: output [time, directions, batch, hidden], final states [directions, batch, hidden]."""
+    """One layer as one node: output [time, directions, batch, hidden], final states [directions, batch, hidden].
+
+    Args:
+        op: the builder.
+        cell: the kind of cell.
+        seq: the input.
+        cells: the parameters of one direction, or of both.
+        states: the initial states [directions, batch, hidden].
+        reverse: whether the only direction is backwards.
+    """
     directions = len(cells)
     bias = _stacked(op, cell, [p.biases for p in cells]) if cells[0].b_ih is not None else None
     y, *finals = getattr(op, cell.op_type)(
@@ -174,7 +188,7 @@ def fused(
         seq.lengths,
         *(None if all(map(_is_zero, states)) else state for state in states),
         hidden_size=cells[0].hidden_size,
-        direction="bidirectional" if directions == 2 else None,
+        direction="bidirectional" if directions == 2 else "reverse" if reverse else None,
         **cell.attributes(directions),
     )
     return y, finals

@@ -25,7 +25,7 @@ from nxconvert.frontends.pytorch.ops.recurrence import (
     step,
 )  # fmt: skip
 from nxconvert.frontends.pytorch.packed_params import PackedCell
-from nxconvert.frontends.pytorch.table import Builder, Int, Number, Value, Values, aten
+from nxconvert.frontends.pytorch.table import Builder, Int, Ints, LoweringError, Number, Value, Values, aten
 
 
 def _network(
@@ -94,6 +94,23 @@ def _register(name: str, cell: Cell) -> None:
 
 for _name, _cell in {"gru": GRU, "rnn_tanh": TANH, "rnn_relu": RELU}.items():
     _register(_name, _cell)
+
+
+_ONEDNN_LSTM = 2
+
+
+@aten("mkldnn_rnn_layer")
+def mkldnn_rnn_layer(
+    op: Builder, input: Value, weight0: Value, weight1: Value, weight2: Value, weight3: Value, hx_: Value, cx_: Value,
+    reverse: bool, batch_sizes: Ints, mode: Int, hidden_size: Int, num_layers: Int, has_biases: bool,
+    bidirectional: bool, batch_first: bool, train: bool,
+) -> tuple[Value | None, ...]:  # fmt: skip
+    """One LSTM layer in one direction, as PyTorch's decompositions write it; the last result is scratch memory."""
+    if mode != _ONEDNN_LSTM or num_layers != 1 or bidirectional or batch_first or batch_sizes:
+        raise LoweringError("only one layer of an LSTM in one direction, over padded sequences with time first")
+    biases = (weight2, weight3) if has_biases else (None, None)
+    y, (h, c) = fused(op, LSTM, Batch(input, None), [CellParameters(weight0, weight1, *biases)], [hx_, cx_], reverse)
+    return op.Squeeze(y, [1]), h, c, None
 
 
 # ---- dynamically quantized layers ------------------------------------------------------------------------------------

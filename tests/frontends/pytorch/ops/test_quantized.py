@@ -258,15 +258,21 @@ def test_dynamic_convolution() -> None:
     check_steps(program, numbers(1, 3, 6, 6), Weight(numbers(4, 3, 3, 3)), Weight(numbers(4)), step=0.05)
 
 
+def test_products_of_plain_integers() -> None:
+    torch.manual_seed(0)
+    a, b = (torch.randint(-128, 128, (32, 32), dtype=torch.int8) for _ in range(2))
+    check("_int_mm", a, b)
+    check("_weight_int8pack_mm", numbers(4, 32).bfloat16().float(), a, numbers(32).abs(), free=(False,), rtol=1e-3)
+
+
 def test_unpack() -> None:
-    def program(call: Any, w: Any, b: Any, *dtypes: Any) -> Any:
+    def program(call: Any, w: Any, kernel: Any, b: Any, *dtypes: Any) -> Any:
         q = Quantized(call, *dtypes)
         linear = call("quantized::linear_unpack", call("quantized::linear_prepack", q.weight(w), b))
-        conv = call("quantized::conv2d_unpack", call("quantized::conv2d_prepack", q.weight(w), b, [1], [0], [1], 1))
-        return linear[0], linear[1], conv[0]
+        packed = call("quantized::conv2d_prepack", q.weight(kernel), b, [1, 1], [0, 0], [1, 1], 1)
+        return *linear, *call("quantized::conv2d_unpack", packed)
 
-    with pytest.raises(RuntimeError):
-        check_steps(program, Weight(numbers(5, 6)), Weight(numbers(5)), step=1e-6)
+    check_steps(program, Weight(numbers(5, 6)), Weight(numbers(5, 2, 3, 3)), Weight(numbers(5)), step=1e-6)
 
 
 @pytest.mark.parametrize("kind", ["lstm", "gru"])

@@ -63,6 +63,19 @@ def test_projection(layers: int, bidirectional: bool, bias: bool) -> None:
     harness.check("lstm", torch.randn(5, 2, 3), hx, params, bias, layers, 0.0, False, bidirectional, False)
 
 
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("bias", [False, True])
+def test_layer_of_the_decompositions(reverse: bool, bias: bool) -> None:
+    params, _ = layer("lstm", 3, 4, False, bias=bias)
+    params = params if bias else [*params, torch.zeros(16), torch.zeros(16)]
+    h, c = states("lstm", 1, 2, 4)
+    args = (torch.randn(5, 2, 3), *params, h, c, reverse, [], 2, 4, 1, bias, False, False, False)
+    expected = torch.ops.aten.mkldnn_rnn_layer(*args)[:3]
+    program = lambda call, *a: call("mkldnn_rnn_layer", *a)[:3]  # noqa: E731
+    model, feeds, values = harness.lower_program(program, args, {}, free=False)
+    harness.compare(harness.run(model, feeds), values, [x.numpy() for x in expected], 1e-4, 1e-5)
+
+
 def packed(lengths: list[int], features: int, **options: Any) -> Any:
     x = torch.randn(lengths[0], len(lengths), features, **options)
     return torch.ops.aten._pack_padded_sequence(x, torch.tensor(lengths), False)
