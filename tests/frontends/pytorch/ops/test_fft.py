@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from nxconvert.frontends.pytorch.views import write_back
 from tests.frontends.pytorch.ops.harness import check, check_program
 
 torch = pytest.importorskip("torch")
@@ -200,3 +201,18 @@ def test_rotary_embedding() -> None:
         return call("flatten", call("view_as_real", call("mul", z, table)), 2)
 
     check_program(program, real(2, 3, 8), complex_(3, 4))
+
+
+def test_writing_to_a_part() -> None:
+    """Both parts are written; a real number takes the imaginary part away."""
+
+    def program(call: Any, z: Any, new: Any, real_column: Any) -> Any:
+        if isinstance(z, torch.Tensor):
+            z = z.clone()
+            z[:, 1] = new
+            z[:, 2] = real_column
+            return z
+        z = write_back("select", call.op, z, new, (1, 1), {})
+        return write_back("select", call.op, z, real_column, (1, 2), {})
+
+    check_program(program, complex_(3, 4), complex_(3).flip(0), real(3))
