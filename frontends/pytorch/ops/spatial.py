@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import numpy as np
-
 from nxconvert.frontends.pytorch.table import Builder, Value
 from nxconvert.graph.builder import GraphTypeError
 from nxconvert.graph.dims import product
@@ -45,8 +43,3 @@ def weigh_axis(op: Builder, x: Value, axis: int, weights: Value) -> Value:
     before, after = x.dims[:axis], x.dims[axis + 1 :]
     mixed = op.MatMul(weights, op.reshape(x, [*before, x.dims[axis], product(after)]))
     return op.reshape(mixed, [*before, weights.dims[0], *after])
-
-
-def matrix(op: Builder, array: np.ndarray, like: Value) -> Value:
-    """A matrix computed in Python, as a constant in the dtype of ``like``."""
-    return op.const(array, like.etype)
