@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from nxconvert.frontends.pytorch.dtypes import DataType
 from nxconvert.frontends.pytorch.ops.common import as_tensor
-from nxconvert.frontends.pytorch.script import abstract, lists
+from nxconvert.frontends.pytorch.script import abstract, kinship, lists
 from nxconvert.frontends.pytorch.script.abstract import Content, NumberSpec, Same, Spec
 from nxconvert.frontends.pytorch.script.frames import Frame, ScriptRaise
 from nxconvert.frontends.pytorch.script.values import (
@@ -234,14 +234,44 @@ def _negated(ip: Interpreter, spec: Decided) -> Scalar:
 
 
 def _with_aliases(ip: Interpreter, condition: Value, merged: Any, a: Any, b: Any, born: int) -> Any:
-    """A box that may be another one, from before the ``if``, is that one also for writing."""
-    if not (isinstance(merged, Box) and isinstance(a, Box) and isinstance(b, Box)) or merged is a:
+    """What may be another object, from before the ``if``, is that one also for changes in place."""
+    if merged is a or type(a) is not type(b):
         return merged
-    then, otherwise = (box if any(root.born < born for root in box.roots()) else None for box in (a, b))
-    if then is not None or otherwise is not None:
-        merged.source = EitherOf(condition, then, otherwise)
-        merged.seen = (tuple(root.content for root in merged.roots()), ip.op)
+    if isinstance(merged, Box) and isinstance(a, Box):
+        then, otherwise = (box if any(root.born < born for root in box.roots()) else None for box in (a, b))
+        if then is not None or otherwise is not None:
+            merged.source = EitherOf(condition, then, otherwise)
+            merged.seen = (tuple(root.content for root in merged.roots()), ip.op)
+    elif isinstance(merged, ListCell):
+        kinship.relate(merged, [cell for cell in (a, b) if cell.born < born])
+    items = [_parts(value) for value in (merged, a, b)]
+    if all(part is not None for part in items) and len({len(part) for part in items}) == 1:
+        for triple in zip(*items, strict=True):
+            _with_aliases(ip, condition, *triple, born)
     return merged
+
+
+def _parts(value: Any) -> Any:
+    """The items of a tuple, list or dict, as far as they are known."""
+    if isinstance(value, ListCell):
+        value = value.content
+    if isinstance(value, DictCell):
+        value = tuple(value.content.values())
+    return value if isinstance(value, tuple) else None
+
+
+def pick(ip: Interpreter, condition: Value, a: Value, b: Value, dims: tuple[Int, ...] | None = None) -> Value:
+    """``a`` if the condition holds, else ``b``; of ``dims``, or of what both have in common."""
+    if _choosable(a, b):
+        return ip.op.Where(condition, a, b)
+    if a.rank != b.rank or a.etype != b.etype:
+        raise LoweringError("a tensor that is one of two, of different rank or dtype, is changed in place")
+    branches = {
+        "then_branch": ip.op.child().graph([a], "then_branch"),
+        "else_branch": ip.op.child().graph([b], "else_branch"),
+    }
+    common = dims or tuple(x if x == y else ip.op.fresh("dim") for x, y in zip(a.dims, b.dims, strict=True))
+    return ip.op.node("If", [condition], branches, [TensorType(a.etype, common)])[0]
 
 
 def choose(ip: Interpreter, condition: Value, then: Callable[[], Any], otherwise: Callable[[], Any]) -> Any:
@@ -393,6 +423,9 @@ class Loop:
         self._specs: dict[Key, Spec] = {key: Same(value) for key, value in self._entry.items()}
         self._collecting: set[Key] = set()
         self._refused: set[Key] = set()
+        # Which objects from before the loop a variable may hold in a later round, or after the loop.
+        self._kin: dict[Key, list[Cell]] = {key: kinship.roots_of(value) for key, value in self._entry.items()}
+        self._doubtful: list[Cell] = []
 
     def emit(self) -> None:
         """Finds the specs, emits the node, and binds the variables to its outputs."""
@@ -402,7 +435,7 @@ class Loop:
             names = ip.op.snapshot()
             ip.op.scope, ip.op.source = scope, source
             try:
-                trial = _Trial(ip, self._frame, self._specs, self._collecting, self._one_round, self._test)
+                trial = _Trial(ip, self._frame, self, self._one_round, self._test)
             except lists.GrowthOnly:
                 ip.op.discard_names(names)
                 self._refused |= self._collecting
@@ -419,11 +452,11 @@ class Loop:
     def _settled(self, trial: _Trial) -> bool:
         """Joins the specs with what the trial ended with; says whether they cover it already."""
         ip, outcome = self._ip, trial.outcome
+        settled = not self._doubts(outcome)
         for key in outcome.changed:
-            if key not in self._entry:
+            if key not in self._entry and key[0] not in self._doubtful:
                 self._entry[key] = joinable(key, key[0].read(key[1]))
                 self._specs[key] = Same(self._entry[key])
-        settled = True
         for key, spec in list(self._specs.items()):
             if key in self._collecting:
                 if not self._collects(trial, key):
@@ -435,13 +468,34 @@ class Loop:
                 self._collecting.add(key)
                 settled = False
                 continue
-            joined = abstract.outer(ip.op, abstract.join(ip, spec, Same(_final(outcome, key))))
+            final = _final(outcome, key)
+            settled = self._same_kin(key, final, outcome.born) and settled
+            joined = abstract.outer(ip.op, abstract.join(ip, spec, Same(final)))
             if isinstance(spec, NumberSpec) and isinstance(joined, NumberSpec) and joined.low != spec.low:
                 joined = NumberSpec(joined.dtype)  # a bound that moves round by round is none
             if joined != spec:
                 self._specs[key] = joined
                 settled = False
         return settled
+
+    def _doubts(self, outcome: Outcome) -> bool:
+        """Whether the body left something from outside doubtful that was not so far."""
+        found = [key for key, content in outcome.changed.items() if content is kinship.DOUBTFUL]
+        new = [key for key in found if key[0] not in self._doubtful]
+        for key in new:
+            self._doubtful.append(key[0])
+            self._specs.pop(key, None)
+            self._entry.pop(key, None)
+        return bool(new)
+
+    def _same_kin(self, key: Key, value: Any, born: int) -> bool:
+        """Adds the objects from outside that the variable holds at the end of a round to what it may be."""
+        if not isinstance(key[0], str):
+            return True
+        kin = self._kin.setdefault(key, [])
+        new = [cell for cell in kinship.roots_of(value) if cell.born < born and cell not in kin]
+        kin.extend(new)
+        return not new
 
     def _only_grows(self, trial: _Trial, key: Key) -> bool:
         """Whether a list is empty before the loop, and each round appends one tensor to it and does nothing else with
@@ -469,7 +523,7 @@ class Loop:
 
     def _finish(self, trial: _Trial) -> None:
         ip, op = self._ip, self._ip.op
-        carried = [(key, spec) for key, spec in self._specs.items() if key not in self._collecting]
+        carried = [(key, spec) for key, spec in self._ordered() if key not in self._collecting]
         collected = list(self._collecting)
         outputs, stacked = trial.outputs(carried, collected)
         entry = [value for key, spec in carried for value in abstract.flatten(ip, spec, self._entry[key])]
@@ -485,10 +539,33 @@ class Loop:
             value = abstract.rebuild(ip, spec, results)
             if isinstance(key[0], str):
                 self._frame.variables[key[0]] = value
+                if isinstance(value, (Box, ListCell)) and not isinstance(spec, Same):
+                    kinship.relate(value, self._kin[key])
             elif not isinstance(spec, Same):
                 ip.journal.write(key[0], key[1], content_for(key[0], value))
         for key in collected:
             ip.journal.write(key[0], None, Stacked(next(results)))
+            kinship.contains(key[0], trial.collected(key))
+        for cell in self._doubtful:
+            ip.journal.write(cell, None, kinship.DOUBTFUL)
+
+    def changed_lists(self) -> list[ListCell]:
+        """The lists that the body is known to change."""
+        return [key[0] for key in self._specs if isinstance(key[0], ListCell)]
+
+    def _ordered(self) -> list[tuple[Key, Spec]]:
+        """What is carried, variables last: what they may be holds by then what it does at the beginning of a round."""
+        return sorted(self._specs.items(), key=lambda item: isinstance(item[0][0], str))
+
+    def begin(self, trial: _Trial, local: Frame) -> None:
+        """Gives the variables and cells what they hold at the beginning of any round."""
+        for cell in self._doubtful:
+            self._ip.journal.write(cell, None, kinship.DOUBTFUL)
+        for key, spec in self._ordered():
+            if key in self._collecting:
+                self._ip.journal.write(key[0], None, Collected())
+            elif not isinstance(spec, Same):
+                trial.carry(key, spec, local, self._kin.get(key, []))
 
 
 class _Trial:
@@ -503,26 +580,22 @@ class _Trial:
         self,
         ip: Interpreter,
         frame: Frame,
-        specs: dict[Key, Spec],
-        collecting: set[Key],
+        loop: Loop,
         one_round: Callable[[Int, Frame], None],
         test: Callable[[Frame], bool | Scalar] | None,
     ) -> None:
         self._ip = ip
+        self._carried: dict[Box, Any] = {}
         self._go_on: bool | Scalar = True
         self._condition: Value | None = None
         self.growth: dict[ListCell, tuple[list[int], int]] = {}
-        lists = [key[0] for key in specs if isinstance(key[0], ListCell)] + _lists_in(frame)
+        lists = [*loop.changed_lists(), *_lists_in(frame)]
         before = {cell: (len(cell.appends), cell.reads) for cell in lists}
 
         def action(local: Frame) -> None:
             iteration = ip.op.input("round", DataType.INT64, ())
             self._condition = ip.op.input("go_on", DataType.BOOL, ())
-            for key, spec in specs.items():
-                if key in collecting:
-                    ip.journal.write(key[0], None, Collected())
-                elif not isinstance(spec, Same):
-                    self._carry(key, spec, local)
+            loop.begin(self, local)
             one_round(ip.op.symbol_of(iteration, "i", low=0), local)
             if test is not None:
                 self._go_on = test(local)
@@ -531,8 +604,8 @@ class _Trial:
         for cell, (appends, reads) in before.items():
             self.growth[cell] = (cell.appends[appends:], cell.reads - reads)
 
-    def _carry(self, key: Key, spec: Spec, local: Frame) -> None:
-        """Adds the inputs that carry a variable or a cell, and gives it their value."""
+    def carry(self, key: Key, spec: Spec, local: Frame, kin: list[Cell]) -> None:
+        """Adds the inputs that carry a variable, which may be one of ``kin``, or a cell; gives it their value."""
         op, hint = self._ip.op, key[0] if isinstance(key[0], str) else "state"
         inputs: list[Value] = []
         for type_ in abstract.types_of(op, spec):
@@ -541,10 +614,27 @@ class _Trial:
             else:
                 inputs.append(op.input(hint, type_.dtype, type_.dims or ()))
         value = abstract.rebuild(self._ip, spec, iter(inputs))
-        if isinstance(key[0], str):
-            local.variables[key[0]] = value
-        else:
+        if not isinstance(key[0], str):
             self._ip.journal.write(key[0], key[1], content_for(key[0], value))
+            return
+        local.variables[key[0]] = value
+        if isinstance(value, (Box, ListCell)):
+            kinship.relate(value, kin)
+        if isinstance(value, Box):
+            self._carried[value] = value.content
+
+    def collected(self, key: Key) -> Box:
+        """The tensor that each round puts into a list.
+
+        Raises:
+            LoweringError: if a round changes what an earlier one has put there.
+        """
+        item: Box = self.outcome.changed[key].items[0]
+        for root in item.roots():
+            carried = root in self._carried and root.content is not self._carried[root]
+            if carried or (root, None) in self.outcome.changed:
+                raise LoweringError("a tensor that a loop puts into a list is changed in place in the next round")
+        return item
 
     def outputs(self, carried: list[tuple[Key, Spec]], collected: list[Key]) -> tuple[list[Value], list[Value]]:
         """The body's condition and carried values, and the values that it appends to lists."""

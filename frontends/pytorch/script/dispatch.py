@@ -14,7 +14,7 @@ from nxconvert.errors import Unsupported, UnsupportedError
 from nxconvert.frontends.pytorch.compound import Compound
 from nxconvert.frontends.pytorch.dtypes import DataType
 from nxconvert.frontends.pytorch.packed_params import PackedConv, PackedLinear
-from nxconvert.frontends.pytorch.script import control, lists, mappings, numbers, questions, registry, strings
+from nxconvert.frontends.pytorch.script import control, kinship, lists, mappings, numbers, questions, registry, strings
 from nxconvert.frontends.pytorch.script.values import (  # fmt: skip
     Box,
     DictCell,
@@ -223,7 +223,11 @@ def _view(ip: Interpreter, name: str, args: tuple[Any, ...], kwargs: dict[str, A
         return base
     if isinstance(result, Value) and result.is_sequence:
         axis = unbound_axis(name, base, args[1:], kwargs, len(dims_of(ip.content(base))))
-        return wrap(result) if axis is None else ListCell(Unbound(base, axis))
+        if axis is not None:
+            return ListCell(Unbound(base, axis))
+        parts = wrap(result)
+        kinship.contains(parts, base)
+        return parts
     roots = tuple(root.content for root in base.roots())
 
     def look(value: Any, index: int | None) -> Box:

@@ -19,7 +19,7 @@ from nxconvert.formats.torch_archive import TorchArchive
 from nxconvert.formats.torchscript import ClassInfo, EnumInfo, FunctionInfo, NamedTupleInfo, ScriptCode
 from nxconvert.frontends.pytorch.compound import Compound
 from nxconvert.frontends.pytorch.ops.common import as_tensor
-from nxconvert.frontends.pytorch.script import control, dispatch, numbers
+from nxconvert.frontends.pytorch.script import control, dispatch, kinship, numbers
 from nxconvert.frontends.pytorch.script.frames import BoundMethod, Frame, NeedInput
 from nxconvert.frontends.pytorch.script.objects import Loader
 from nxconvert.frontends.pytorch.script.strings import to_text
@@ -125,13 +125,17 @@ class Interpreter:
         if source is None:
             if isinstance(box.content, Unknown):
                 raise NeedInput(box.content.name)
+            kinship.check(box)
             return box.content
-        contents = tuple(root.content for root in box.roots())
+        roots = tuple(box.roots())
+        for root in roots:
+            kinship.check(root)
+        contents = tuple(root.content for root in roots)
         if all(a is b for a, b in zip(box.seen[0], contents, strict=True)) and self.op.sees(box.seen[1]):
             return box.content
         if isinstance(source, EitherOf):
-            sides = [self.tensor(side) if side is not None else box.content for side in (source.then, source.otherwise)]
-            result = self.op.Where(source.condition, *sides)
+            sides = [self.plain(side) if side is not None else box.content for side in (source.then, source.otherwise)]
+            result = control.pick(self, source.condition, sides[0], sides[1])
         else:
             args = [self.tensor(source.base), *dispatch.unwrap_all(self, source.args)]
             kwargs = {name: dispatch.unwrap(self, value) for name, value in source.kwargs.items()}
@@ -160,6 +164,7 @@ class Interpreter:
         source = box.source
         if source is None:
             self.journal.write(box, None, value)
+            kinship.changed(self, box)
         elif isinstance(source, ViewOf):
             base = self.tensor(source.base)
             args = dispatch.unwrap_all(self, source.args)
@@ -175,10 +180,9 @@ class Interpreter:
         for side, chosen in ((source.then, True), (source.otherwise, False)):
             if side is None:
                 continue
-            before = self.tensor(side)
-            if before.dims != value.dims:
-                raise LoweringError("a tensor that is one of two, of different sizes, is changed in place")
-            self.write(side, self.op.Where(source.condition, value if chosen else before, before if chosen else value))
+            before = self.plain(side)
+            sides = (value, before) if chosen else (before, value)
+            self.write(side, control.pick(self, source.condition, *sides, dims=before.dims))
         self.journal.write(box, None, value)
         box.seen = (tuple(root.content for root in box.roots()), self.op)
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from nxconvert.frontends.pytorch.dtypes import DataType
 from nxconvert.frontends.pytorch.ops.common import as_tensor
-from nxconvert.frontends.pytorch.script import numbers
+from nxconvert.frontends.pytorch.script import kinship, numbers
 from nxconvert.frontends.pytorch.script.registry import LISTS, Handler, register
 from nxconvert.frontends.pytorch.script.values import (
     Box,
@@ -36,6 +36,7 @@ def read(ip: Interpreter, cell: ListCell) -> tuple[Any, ...] | Value:
         GrowthOnly: inside a loop that was taken to only append to it.
     """
     cell.reads += 1
+    kinship.check(cell)
     content = cell.content
     if isinstance(content, Collected):
         raise GrowthOnly("a list is read in the loop that fills it")
@@ -79,8 +80,18 @@ def kind_of(value: Any) -> str:
     return type(value).__name__
 
 
+def _store(ip: Interpreter, cell: ListCell, content: Any, put: Any = None) -> None:
+    """Changes a list; ``put`` is the item that a sequence got by it, and that stays the tensor it is."""
+    kinship.check(cell)
+    ip.journal.write(cell, None, content)
+    kinship.changed(ip, cell)
+    if isinstance(content, Value):
+        kinship.contains(cell, put)
+
+
 def item_at(ip: Interpreter, cell: ListCell, index: Int) -> Any:
     """``cell[index]``."""
+    kinship.check(cell)
     content = cell.content
     if isinstance(content, Stacked):
         axis = content.value.dims[0]
@@ -98,7 +109,14 @@ def item_at(ip: Interpreter, cell: ListCell, index: Int) -> Any:
 
 def _element(ip: Interpreter, cell: ListCell, value: Value) -> Any:
     """An item of a sequence: a tensor, or a number where the list holds numbers."""
-    return numbers.from_tensor(ip.op, value, cell.elem) if cell.elem in ("int", "float", "bool") else Box(value)
+    if cell.elem in ("int", "float", "bool"):
+        return numbers.from_tensor(ip.op, value, cell.elem)
+    item = Box(value)
+    items = cell.content if isinstance(cell.content, tuple) else ()
+    known = [root for other in items for root in kinship.roots_of(other)]
+    known += [other for other, _ in cell.kin.watched if isinstance(other, Box)] if cell.kin else []
+    kinship.relate(item, known, [] if items else [cell])
+    return item
 
 
 def as_sequence(ip: Interpreter, cell: ListCell) -> Value:
@@ -113,12 +131,16 @@ def as_sequence(ip: Interpreter, cell: ListCell) -> Value:
     return ip.op.SequenceConstruct(*items) if items else ip.op.SequenceEmpty(dtype=dtype or DataType.FLOAT)
 
 
-def _content(ip: Interpreter, value: Any) -> Value:
+def _content(ip: Interpreter, value: Any, sequence: Value) -> Value:
     """An item as an element of a sequence."""
-    if isinstance(value, Box):
-        return ip.plain(value)
-    dtype = DataType.DOUBLE if isinstance(value, float) else None
-    return as_tensor(ip.op, value, dtype)
+    return ip.plain(value) if isinstance(value, Box) else as_tensor(ip.op, value, sequence.etype)
+
+
+def _place(ip: Interpreter, sequence: Value, index: Int) -> Value:
+    """``index`` as a place in a sequence, counted from its beginning."""
+    if isinstance(index, int) and index >= 0:
+        return ip.op.const(index)
+    return ip.op.Mod(ip.op.dim_value(index), ip.op.SequenceLength(sequence))
 
 
 def _static_index(index: Any, what: str) -> int:
@@ -132,13 +154,13 @@ def _append(ip: Interpreter, cell: ListCell, item: Any) -> ListCell:
     content = cell.content
     cell.appends.append(ip.journal.depth)
     if isinstance(content, Collected):
-        ip.journal.write(cell, None, Collected((*content.items, item)))
+        _store(ip, cell, Collected((*content.items, item)))
         return cell
     reads = cell.reads
     content = read(ip, cell)
     cell.reads = reads
-    new = (*content, item) if isinstance(content, tuple) else ip.op.SequenceInsert(content, _content(ip, item))
-    ip.journal.write(cell, None, new)
+    new = (*content, item) if isinstance(content, tuple) else ip.op.SequenceInsert(content, _content(ip, item, content))
+    _store(ip, cell, new, item)
     return cell
 
 
@@ -162,10 +184,12 @@ def _insert(ip: Interpreter, cell: ListCell, index: Int, item: Any) -> None:
     if isinstance(content, tuple) and isinstance(index, int):
         items = list(content)
         items.insert(index, item)
-        ip.journal.write(cell, None, tuple(items))
+        _store(ip, cell, tuple(items))
     else:
-        place = ip.op.dim_value(index) if isinstance(index, Dim) else ip.op.const(index)
-        ip.journal.write(cell, None, ip.op.SequenceInsert(as_sequence(ip, cell), _content(ip, item), place))
+        sequence = as_sequence(ip, cell)
+        length = ip.op.SequenceLength(sequence)
+        place = ip.op.Min(ip.op.Max(ip.op.dim_value(index), ip.op.Neg(length)), length)  # what lies beyond is the end
+        _store(ip, cell, ip.op.SequenceInsert(sequence, _content(ip, item, sequence), place), item)
 
 
 @register(LISTS, "pop")
@@ -180,14 +204,14 @@ def _delete(ip: Interpreter, cell: ListCell, index: Int) -> None:
     content = read(ip, cell)
     if isinstance(content, tuple) and isinstance(index, int):
         place = index % len(content)
-        ip.journal.write(cell, None, content[:place] + content[place + 1 :])
+        _store(ip, cell, content[:place] + content[place + 1 :])
     else:
-        ip.journal.write(cell, None, ip.op.SequenceErase(as_sequence(ip, cell), index))
+        _store(ip, cell, ip.op.SequenceErase(as_sequence(ip, cell), index))
 
 
 @register(LISTS, "clear")
 def _clear(ip: Interpreter, cell: ListCell) -> None:
-    ip.journal.write(cell, None, ())
+    _store(ip, cell, ())
 
 
 @register(LISTS, "_set_item")
@@ -196,14 +220,12 @@ def _set_item(ip: Interpreter, cell: ListCell, index: Int, item: Any) -> ListCel
     if isinstance(content, tuple) and isinstance(index, int):
         items = list(content)
         items[index] = item
-        ip.journal.write(cell, None, tuple(items))
+        _store(ip, cell, tuple(items))
     else:
         sequence = as_sequence(ip, cell)
-        place: Any = index
-        if isinstance(index, int) and index < 0:
-            place = ip.op.symbol_of(ip.op.SequenceLength(sequence)) + index
+        place = _place(ip, sequence, index)
         erased = ip.op.SequenceErase(sequence, place)
-        ip.journal.write(cell, None, ip.op.SequenceInsert(erased, _content(ip, item), place))
+        _store(ip, cell, ip.op.SequenceInsert(erased, _content(ip, item, sequence), place), item)
     return cell
 
 
@@ -211,9 +233,9 @@ def _set_item(ip: Interpreter, cell: ListCell, index: Int, item: Any) -> ListCel
 def _reverse(ip: Interpreter, cell: ListCell) -> None:
     content = read(ip, cell)
     if isinstance(content, tuple):
-        ip.journal.write(cell, None, content[::-1])
+        _store(ip, cell, content[::-1])
     else:
-        ip.journal.write(cell, None, _reversed_sequence(ip, content))
+        _store(ip, cell, _reversed_sequence(ip, content))
 
 
 @register(LISTS, "copy", "list")
@@ -314,7 +336,7 @@ def _sorted(ip: Interpreter, cell: ListCell, reverse: bool = False) -> Any:
 
 @register(LISTS, "sort")
 def _sort(ip: Interpreter, cell: ListCell, reverse: bool = False) -> None:
-    ip.journal.write(cell, None, tuple(sorted(_known(_iterate(ip, cell)), reverse=reverse)))
+    _store(ip, cell, tuple(sorted(_known(_iterate(ip, cell)), reverse=reverse)))
 
 
 def _known(items: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -325,6 +347,7 @@ def _known(items: tuple[Any, ...]) -> tuple[Any, ...]:
 
 def raise_if_growing(cell: ListCell) -> None:
     """Refuses to look into a list that the running loop only fills."""
+    kinship.check(cell)
     if isinstance(cell.content, Collected):
         raise GrowthOnly("a list is read in the loop that fills it")
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import onnx_ir as ir
 
-from nxconvert.errors import ReadError, UnsupportedError
+from nxconvert.errors import ReadError, Unsupported, UnsupportedError
 from nxconvert.formats.torch_archive import TorchArchive
 from nxconvert.formats.torchscript import ClassInfo, FunctionInfo, ScriptCode
 from nxconvert.frontends.pytorch import ops  # noqa: F401  (fills the table)
@@ -24,6 +24,7 @@ from nxconvert.frontends.pytorch.script.abstract import Same, Spec
 from nxconvert.frontends.pytorch.script.frames import ScriptRaise
 from nxconvert.frontends.pytorch.script.infer import infer_inputs
 from nxconvert.frontends.pytorch.script.interpreter import Interpreter
+from nxconvert.frontends.pytorch.script.kinship import DOUBTFUL
 from nxconvert.frontends.pytorch.script.signature import (
     Pinned,
     Signature,
@@ -34,7 +35,7 @@ from nxconvert.frontends.pytorch.script.signature import (
 from nxconvert.frontends.pytorch.script.state import StateKey, find_state, place_state
 from nxconvert.frontends.pytorch.script.values import Box, Cell, ObjectCell, is_static
 from nxconvert.frontends.pytorch.table import LoweringError
-from nxconvert.graph.builder import Builder, Value
+from nxconvert.graph.builder import Builder, GraphTypeError, Value
 from nxconvert.graph.dims import Dim
 from nxconvert.graph.finish import finish
 from nxconvert.plugins import ReadOptions
@@ -137,17 +138,23 @@ class Program:
 
     def call(self, signature: Signature, state: dict[StateKey, Spec] | None = None) -> Call:
         """Runs ``forward`` once, from the saved state or from one that specs describe."""
-        self.warnings.clear()
         ip = self._interpreter()
+        try:
+            return self._call(ip, signature, state or {})
+        except (LoweringError, GraphTypeError) as error:
+            raise UnsupportedError([Unsupported("TorchScript's control flow", str(error), ip.where)]) from error
+
+    def _call(self, ip: Interpreter, signature: Signature, state: dict[StateKey, Spec]) -> Call:
+        self.warnings.clear()
         root = ip.loader.root()
         arguments = [make_argument(ip.op, argument) for argument in signature.arguments]
-        fed = [value for key, spec in (state or {}).items() for value in place_state(ip, root, key, spec)]
+        fed = [value for key, spec in state.items() for value in place_state(ip, root, key, spec)]
         block = ip.journal.open()
         result = ip.call_root(root, tuple(arguments))
         outputs = dict(output_values(ip, result))
         # Contents have to be read before the block takes them back.
         for cell, _ in block.log:
-            if isinstance(cell, Box):
+            if isinstance(cell, Box) and cell.content is not DOUBTFUL:
                 ip.content(cell)
         changed = ip.journal.close(block)
         inputs = dict(zip(signature.names, arguments, strict=True))
@@ -199,7 +206,7 @@ class Program:
 
 def _changed_inputs(inputs: dict[str, Any], changed: dict[tuple[Cell, str | None], Any]) -> Iterator[tuple[str, Any]]:
     for name, value in inputs.items():
-        if isinstance(value, Box) and (value, None) in changed:
+        if isinstance(value, Box) and changed.get((value, None), DOUBTFUL) is not DOUBTFUL:
             yield name, changed[value, None]
 
 

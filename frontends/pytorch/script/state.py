@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from nxconvert.frontends.pytorch.script import abstract
 from nxconvert.frontends.pytorch.script.abstract import Content, Spec
+from nxconvert.frontends.pytorch.script.kinship import DOUBTFUL
 from nxconvert.frontends.pytorch.script.values import Box, Cell, DictCell, ListCell, ObjectCell
+from nxconvert.frontends.pytorch.table import LoweringError
 from nxconvert.graph.builder import Value
 
 if TYPE_CHECKING:
@@ -42,6 +44,8 @@ def find_state(ip: Interpreter, root: ObjectCell, changed: dict[tuple[Cell, str 
         value = owner.attributes[name]
         if isinstance(value, Cell) and (value, None) in changed:
             content = changed[value, None]
+            if content is DOUBTFUL:
+                raise LoweringError(f"it depends on data whether the model changes its {'.'.join(path)}")
             found.setdefault(
                 StateKey(path, inside=True), Content(content, value.elem) if isinstance(value, ListCell) else content
             )

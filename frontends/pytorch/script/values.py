@@ -73,6 +73,18 @@ class EitherOf(NamedTuple):
     otherwise: Box | None
 
 
+class Kin(NamedTuple):
+    """The cells that one may be the same object as, see :mod:`~nxconvert.frontends.pytorch.script.kinship`.
+
+    Attributes:
+        changed: what may change when it is changed.
+        watched: what it may change with, with the contents these have as long as it has not.
+    """
+
+    changed: tuple[Cell, ...]
+    watched: tuple[tuple[Cell, Any], ...]
+
+
 class Box(Cell):
     """A tensor variable: its value, or the view or choice of other boxes that it is.
 
@@ -81,15 +93,17 @@ class Box(Cell):
         source: for a view or a choice, what it looks at.
         seen: for a view or a choice, the contents of its roots that ``content`` was computed from, and the builder that
             did it.
+        kin: what else this may be.
     """
 
-    __slots__ = ("content", "seen", "source")
+    __slots__ = ("content", "kin", "seen", "source")
 
     def __init__(self, content: Any, source: ViewOf | EitherOf | None = None, seen: Any = None) -> None:
         super().__init__()
         self.content = content
         self.source = source
         self.seen = seen
+        self.kin: Kin | None = None
 
     def roots(self) -> Iterator[Box]:
         """The boxes whose content this one shows."""
@@ -134,15 +148,17 @@ class ListCell(Cell):
         elem: the item type in the source's words, if it was annotated.
         reads: how often anything but the end of the list was asked for, for loops to find lists that only grow.
         appends: the serial numbers of the blocks in which items were appended.
+        kin: what else this may be, and the tensors that its items are.
     """
 
-    __slots__ = ("appends", "content", "elem", "reads")
+    __slots__ = ("appends", "content", "elem", "kin", "reads")
 
     def __init__(self, content: Any, elem: str | None = None) -> None:
         super().__init__()
         self.content = content
         self.elem = elem
         self.reads = 0
+        self.kin: Kin | None = None
         self.appends: list[int] = []
 
 
