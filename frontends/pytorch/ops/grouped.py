@@ -38,9 +38,7 @@ def _inner_by_group(op: Builder, x: Value, y: Value, ends: Value) -> Value:
     places = op.Range(0, op.dim_value(x.dims[1]), 1)
     starts, stops = op.Slice(ends, [0], groups, [0]), op.Slice(ends, [1], [2**31], [0])
     place = op.Unsqueeze(places, [0])
-    inside = op.And(
-        op.GreaterOrEqual(place, op.Unsqueeze(starts, [1])), op.Less(place, op.Unsqueeze(stops, [1]))
-    )
+    inside = op.And(op.GreaterOrEqual(place, op.Unsqueeze(starts, [1])), op.Less(place, op.Unsqueeze(stops, [1])))
     return op.MatMul(op.Mul(op.Unsqueeze(x, [0]), op.cast(op.Unsqueeze(inside, [1]), x.etype)), y)
 
 

@@ -90,9 +90,7 @@ def orgqr(op: Builder, self: Value, input2: Value) -> Value:
 
 
 @aten("ormqr")
-def ormqr(
-    op: Builder, self: Value, input2: Value, input3: Value, left: bool = True, transpose: bool = False
-) -> Value:
+def ormqr(op: Builder, self: Value, input2: Value, input3: Value, left: bool = True, transpose: bool = False) -> Value:
     """``Q · input3``, ``Qᵀ · input3``, or the same from the right."""
     if left:
         return apply_reflections(op, self, input2, input3, backwards=not transpose)

@@ -170,9 +170,7 @@ def lu_factor_ex(
 
 
 @aten("_lu_with_info")
-def lu_with_info(
-    op: Builder, self: Value, pivot: bool = True, check_errors: bool = True
-) -> tuple[Value, Value, Value]:
+def lu_with_info(op: Builder, self: Value, pivot: bool = True, check_errors: bool = True) -> tuple[Value, Value, Value]:
     return lu_factor_ex(op, self, pivot=pivot)
 
 
@@ -238,9 +236,7 @@ def cholesky(op: Builder, self: Value, upper: bool = False) -> Value:
 
 
 @aten("linalg_cholesky_ex")
-def cholesky_ex(
-    op: Builder, self: Value, *, upper: bool = False, check_errors: bool = False
-) -> tuple[Value, Value]:
+def cholesky_ex(op: Builder, self: Value, *, upper: bool = False, check_errors: bool = False) -> tuple[Value, Value]:
     return linalg_cholesky(op, self, upper=upper), _info(op, self)
 
 

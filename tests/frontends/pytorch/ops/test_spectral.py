@@ -44,7 +44,6 @@ def test_triangular_matrix_has_no_reflections() -> None:
     check("geqrf", _rand(4, 4).triu())
 
 
-
 @pytest.mark.parametrize("batch", BATCHES)
 @pytest.mark.parametrize("size", [1, 2, 5])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
