@@ -535,6 +535,8 @@ class Loop:
             first = as_tensor(op, self._test(self._frame), DataType.BOOL)
         body = trial.outcome.op.graph([*outputs, *stacked], "body")
         results = iter(op.node("Loop", [self._trips, first, *entry], {"body": body}, types) if types else ())
+        for cell in self._doubtful:
+            ip.journal.write(cell, None, kinship.DOUBTFUL)
         for key, spec in carried:
             value = abstract.rebuild(ip, spec, results)
             if isinstance(key[0], str):
@@ -546,8 +548,6 @@ class Loop:
         for key in collected:
             ip.journal.write(key[0], None, Stacked(next(results)))
             kinship.contains(key[0], trial.collected(key))
-        for cell in self._doubtful:
-            ip.journal.write(cell, None, kinship.DOUBTFUL)
 
     def changed_lists(self) -> list[ListCell]:
         """The lists that the body is known to change."""

@@ -19,6 +19,7 @@ from nxconvert.errors import ReadError, Unsupported, UnsupportedError
 from nxconvert.formats.torch_archive import TorchArchive
 from nxconvert.formats.torchscript import ClassInfo, FunctionInfo, ScriptCode
 from nxconvert.frontends.pytorch import ops  # noqa: F401  (fills the table)
+from nxconvert.frontends.pytorch.dtypes import DataType
 from nxconvert.frontends.pytorch.script import abstract, reach
 from nxconvert.frontends.pytorch.script.abstract import Same, Spec
 from nxconvert.frontends.pytorch.script.frames import ScriptRaise
@@ -32,7 +33,7 @@ from nxconvert.frontends.pytorch.script.signature import (
     make_argument,
     output_values,
 )
-from nxconvert.frontends.pytorch.script.state import StateKey, find_state, place_state
+from nxconvert.frontends.pytorch.script.state import StateKey, find_state, is_python_float, place_state
 from nxconvert.frontends.pytorch.script.values import Box, Cell, ObjectCell, is_static
 from nxconvert.frontends.pytorch.table import LoweringError
 from nxconvert.graph.builder import Builder, GraphTypeError, Value
@@ -105,7 +106,7 @@ class Call:
         outputs: the results, by name.
         state: what it wrote to attributes.
         mutated: the inputs that it changed in place, with their new content.
-        carried: the graph values of the state that was fed, by input name.
+        fed: what the attributes held before the call, where that was not their saved value.
     """
 
     signature: Signature
@@ -114,7 +115,7 @@ class Call:
     outputs: dict[str, Value]
     state: dict[StateKey, Any]
     mutated: dict[str, Value]
-    fed: list[Value]
+    fed: dict[StateKey, Any]
 
 
 class Program:
@@ -148,7 +149,7 @@ class Program:
         self.warnings.clear()
         root = ip.loader.root()
         arguments = [make_argument(ip.op, argument) for argument in signature.arguments]
-        fed = [value for key, spec in state.items() for value in place_state(ip, root, key, spec)]
+        fed = {key: place_state(ip, root, key, spec) for key, spec in state.items()}
         block = ip.journal.open()
         result = ip.call_root(root, tuple(arguments))
         outputs = dict(output_values(ip, result))
@@ -175,7 +176,7 @@ class Program:
         outputs = dict(call.outputs)
         outputs.update({f"{name}_out": value for name, value in call.mutated.items()})
         for key, spec in specs.items():
-            for suffix, value in _state_outputs(call.ip, spec, call.state.get(key)):
+            for suffix, value in _state_outputs(call.ip, spec, call.state.get(key, call.fed.get(key))):
                 outputs[f"{key.name}{suffix}_out"] = value
         if not outputs:
             raise ReadError(f"{self.archive.path}: its forward returns nothing that a graph can hold.")
@@ -199,7 +200,7 @@ class Program:
             if joined == specs:
                 return specs, call
             specs = joined
-        raise LoweringError(
+        raise UnsupportedError(
             "the types of the model's state do not settle from call to call; export its first call with --state first"
         )
 
@@ -238,6 +239,8 @@ def _without_values(ip: Interpreter, known: Builder, spec: Spec) -> Spec:
 
 def _state_outputs(ip: Interpreter, spec: Spec, content: Any) -> Iterator[tuple[str, Value]]:
     values = list(abstract.flatten(ip, spec, content))
+    if is_python_float(spec):
+        values = [ip.op.cast(value, DataType.FLOAT) for value in values]
     for i, value in enumerate(values):
         yield (f".{i}" if len(values) > 1 else ""), value
 

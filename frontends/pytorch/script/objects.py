@@ -11,6 +11,7 @@ from nxconvert.formats.torchscript import ClassInfo, EnumInfo, Info, NamedTupleI
 from nxconvert.frontends.pytorch.ops.complex import load_complex
 from nxconvert.frontends.pytorch.ops.quantized import load_packed, load_quantized
 from nxconvert.frontends.pytorch.packed_params import CLASSES
+from nxconvert.frontends.pytorch.script import kinship
 from nxconvert.frontends.pytorch.script.frames import BoundMethod, Frame
 from nxconvert.frontends.pytorch.script.values import Box, Cell, DictCell, EnumMember, ListCell, Named, ObjectCell
 from nxconvert.frontends.pytorch.table import NumberConstant
@@ -31,6 +32,7 @@ class Loader:
         self._interpreter = interpreter
         self._op = interpreter.op  # that of the whole model, whichever block first asks for something
         self._objects: dict[int, tuple[ScriptObject, ObjectCell]] = {}
+        self._sharing: dict[str, list[Box]] = {}
         self._packed: dict[int, tuple[ScriptObject, Any]] = {}
         self._boxes: dict[Any, Box] = {}
         self._constants: dict[str, Any] = {}
@@ -155,6 +157,12 @@ class Loader:
             else:
                 content = self._op.weight(raw.to_ir(path), path, raw.key)
             box = self._boxes[raw.key] = Box(content)
+            # Tensors that share a storage, seen in other ways: changing one in place would change the others.
+            sharing = self._sharing.setdefault(raw.storage.key, [])
+            for other in sharing:
+                kinship.relate(box, [other])
+                kinship.relate(other, [box])
+            sharing.append(box)
         return box
 
 

@@ -156,9 +156,11 @@ class SignatureReader:
     def _name_ordered(self, parameters: list[tuple[str, ast.expr | None]]) -> None:
         """Gives specs that were declared in order the names of the leaves, in order."""
         free = [name for name, annotation in parameters if name not in self._constants]
-        leaves = [
-            leaf.name for name in free for leaf in _leaves(self._argument(name, dict(parameters)[name], assume=True))
-        ]
+        leaves: list[str] = []
+        for name in free:
+            if len(leaves) >= len(self._ordered):
+                break  # what is not declared need not be declarable: an optional list of unknown length, say
+            leaves += [leaf.name for leaf in _leaves(self._argument(name, dict(parameters)[name], assume=True))]
         if len(self._ordered) > len(leaves):
             raise UsageError(
                 f"{len(self._ordered)} inputs are declared, the model takes {len(leaves)}: {', '.join(leaves)}."

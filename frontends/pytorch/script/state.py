@@ -6,12 +6,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from nxconvert.frontends.pytorch.dtypes import DataType
 from nxconvert.frontends.pytorch.script import abstract
 from nxconvert.frontends.pytorch.script.abstract import Content, Spec
 from nxconvert.frontends.pytorch.script.kinship import DOUBTFUL
-from nxconvert.frontends.pytorch.script.values import Box, Cell, DictCell, ListCell, ObjectCell
+from nxconvert.frontends.pytorch.script.values import Box, Cell, ListCell, ObjectCell
 from nxconvert.frontends.pytorch.table import LoweringError
-from nxconvert.graph.builder import Value
+from nxconvert.graph.builder import TensorType, Value
 
 if TYPE_CHECKING:
     from nxconvert.frontends.pytorch.script.interpreter import Interpreter
@@ -41,6 +42,7 @@ def find_state(ip: Interpreter, root: ObjectCell, changed: dict[tuple[Cell, str 
     for path, owner, name in attributes(ip, root):
         if (owner, name) in changed:
             found[StateKey(path, inside=False)] = changed[owner, name]
+            continue  # what became of the object that was there before is no state of the attribute
         value = owner.attributes[name]
         if isinstance(value, Cell) and (value, None) in changed:
             content = changed[value, None]
@@ -69,11 +71,13 @@ def attributes(ip: Interpreter, root: ObjectCell) -> Iterator[tuple[tuple[str, .
                 stack.append(((*path, name), value))
 
 
-def place_state(ip: Interpreter, root: ObjectCell, key: StateKey, spec: Spec) -> list[Value]:
+def place_state(ip: Interpreter, root: ObjectCell, key: StateKey, spec: Spec) -> Any:
     """Puts what ``spec`` describes where ``key`` says, as graph inputs where it is not known.
 
+    An input has the saved content in ``const_value`` where that is of its type. A Python float is a float32 input.
+
     Returns:
-        the inputs; one has the saved content in ``const_value`` where that is of its type.
+        what is there now, as :func:`find_state` would give it.
     """
     owner: Any = root
     for name in key.path[:-1]:
@@ -81,6 +85,9 @@ def place_state(ip: Interpreter, root: ObjectCell, key: StateKey, spec: Spec) ->
     saved = ip.loader.attribute(owner, key.path[-1])
     defaults = _defaults(ip, spec, saved)
     types = list(abstract.types_of(ip.op, spec))
+    if is_python_float(spec):
+        types = [TensorType(DataType.FLOAT, ())]
+        defaults = [ip.op.cast(value, DataType.FLOAT) for value in defaults]
     inputs = []
     for i, type_ in enumerate(types):
         name = f"{key.name}.{i}" if len(types) > 1 else key.name
@@ -91,14 +98,18 @@ def place_state(ip: Interpreter, root: ObjectCell, key: StateKey, spec: Spec) ->
     for default, given in zip(defaults, inputs, strict=False):
         if _fits(default, given):
             given.const_value = default.const_value
-    value = abstract.rebuild(ip, spec, iter(inputs))
+    carried = [ip.op.cast(given, DataType.DOUBLE) for given in inputs] if is_python_float(spec) else inputs
+    value = abstract.rebuild(ip, spec, iter(carried))
     if not key.inside:
         owner.attributes[key.path[-1]] = _early(value)
-    elif isinstance(saved, (Box, ListCell)):
-        saved.content = value.content if isinstance(value, (Box, ListCell)) else value
-    elif isinstance(saved, DictCell):
-        saved.content = value
-    return inputs
+        return value
+    saved.content = value.content if isinstance(value, (Box, ListCell)) else value
+    return Content(saved.content, saved.elem) if isinstance(saved, ListCell) else saved.content
+
+
+def is_python_float(spec: Spec) -> bool:
+    """Whether a piece of state is a Python float, which is a double inside the graph and float32 outside."""
+    return isinstance(spec, abstract.NumberSpec) and spec.dtype == DataType.DOUBLE
 
 
 def _early(value: Any) -> Any:
@@ -114,6 +125,8 @@ def _defaults(ip: Interpreter, spec: Spec, saved: Any) -> list[Value]:
     try:
         values = list(abstract.flatten(ip, spec, saved))
     except (LookupError, ValueError, TypeError, AttributeError, abstract.Unjoinable):
+        return []
+    if not all(isinstance(value, Value) for value in values):
         return []
     for value in values:
         ip.op.forget(value)
