@@ -1,0 +1,87 @@
+"""TorchScript files of real models and of single operators, converted and run, against what PyTorch computed.
+
+Whatever does not match is listed in ``known.json`` with the reason; a new failure fails here, and so does an entry that
+is no longer true.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import nxconvert
+from nxconvert import InputError, NxConvertError
+from tests.conformance import corpus
+from tests.conformance.ratchet import complaint
+from tests.conformance.summary import record
+
+MODELS = "models.zip"
+OPERATORS = "ops.zip"
+
+
+def parameters(archive: str) -> list[object]:
+    """The cases of an archive; without a corpus one test that is skipped, so that it shows."""
+    reason = f"no corpus at {corpus.CORPUS}: set NXCONVERT_CORPUS"
+    return list(corpus.names(archive)) or [pytest.param("", marks=pytest.mark.skip(reason=reason))]
+
+
+@pytest.mark.parametrize("name", parameters(MODELS))
+def test_models_with_declared_inputs(name: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    check_declared("PyTorch models, inputs declared", MODELS, name, tmp_path, request)
+
+
+@pytest.mark.parametrize("name", parameters(OPERATORS))
+def test_operators(name: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    check_declared("PyTorch operators", OPERATORS, name, tmp_path, request)
+
+
+@pytest.mark.parametrize("name", parameters(MODELS))
+def test_models_with_inferred_inputs(name: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    """One conversion has to fit every recorded call. To ask for a declaration is no failure."""
+    suite = "PyTorch models, inputs inferred"
+    complaints = []
+    for case in corpus.cases(MODELS, name, tmp_path):
+        asked, problem = False, ""
+        try:
+            target = convert(case.path, None)
+            problem = next(filter(None, (differs(target, recorded) for recorded in case.input_sets)), "")
+        except InputError:
+            asked = True
+        except NxConvertError as error:
+            problem = describe(error)
+        record(request, suite, "asked" if asked else "failed" if problem else "matched")
+        complaints.append(complaint(suite, case.id, problem))
+    assert not any(complaints), "\n".join(filter(None, complaints))
+
+
+def check_declared(suite: str, archive: str, name: str, folder: Path, request: pytest.FixtureRequest) -> None:
+    """Every file of a folder, converted for each recorded call with the inputs of that call."""
+    complaints = []
+    for case in corpus.cases(archive, name, folder):
+        problem = ""
+        try:
+            for recorded in case.input_sets:
+                problem = problem or differs(convert(case.path, recorded.inputs), recorded)
+        except NxConvertError as error:
+            problem = describe(error)
+        record(request, suite, "failed" if problem else "matched")
+        complaints.append(complaint(suite, case.id, problem))
+    assert not any(complaints), "\n".join(filter(None, complaints))
+
+
+def convert(source: Path, inputs: Sequence[np.ndarray] | None) -> Path:
+    target = source.with_suffix(".onnx")
+    nxconvert.convert(source, target, inputs=inputs)
+    return target
+
+
+def differs(target: Path, recorded: corpus.InputSet) -> str:
+    """How the converted model differs from what was recorded, run by ONNX Runtime where it has the kernels."""
+    return corpus.difference(recorded, nxconvert.run(target, recorded.inputs))
+
+
+def describe(error: NxConvertError) -> str:
+    return f"{type(error).__name__}: {error}"
