@@ -65,11 +65,12 @@ class NumberSpec:
 
 @dataclass(frozen=True)
 class ItemsSpec:
-    """A tuple, list or dict of known length; ``kind`` makes one from its items."""
+    """A tuple, list or dict of known length; ``make`` makes one from its items, ``labels`` are its keys or fields."""
 
     kind: str
     items: tuple[Any, ...]
     make: Callable[[list[Any]], Any] = field(compare=False)
+    labels: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -128,7 +129,7 @@ def join(ip: Interpreter, a: Spec, b: Spec) -> Spec:
         wider = a if _NUMBER_RANK[a.dtype] >= _NUMBER_RANK[b.dtype] else b
         return NumberSpec(wider.dtype, None if a.low is None or b.low is None else min(a.low, b.low))
     if isinstance(a, ItemsSpec) and isinstance(b, ItemsSpec) and a.kind == b.kind and len(a.items) == len(b.items):
-        return ItemsSpec(a.kind, tuple(join(ip, x, y) for x, y in zip(a.items, b.items, strict=True)), a.make)
+        return replace(a, items=tuple(join(ip, x, y) for x, y in zip(a.items, b.items, strict=True)))
     lists = [
         x for x in (a, b) if isinstance(x, SequenceSpec) or (isinstance(x, ItemsSpec) and x.kind in ("list", "content"))
     ]
@@ -236,7 +237,7 @@ def widen(ip: Interpreter, spec: Spec) -> Spec:
 
 def _widen_items(ip: Interpreter, value: Any, spec: Spec) -> Spec:
     if isinstance(value, Named):
-        return ItemsSpec(f"tuple {value.qualname}", tuple(map(Same, value)), value.like)
+        return ItemsSpec(f"tuple {value.qualname}", tuple(map(Same, value)), value.like, value.fields)
     if isinstance(value, tuple):
         return ItemsSpec("tuple", tuple(map(Same, value)), tuple)
     if isinstance(value, ListCell):
@@ -247,19 +248,21 @@ def _widen_items(ip: Interpreter, value: Any, spec: Spec) -> Spec:
         return inner
     if isinstance(value, Content):
         return _widen_content(ip, value)
-    if isinstance(value, DictCell):
-        keys = list(value.content)
-        return ItemsSpec(
-            f"dict {keys}",
-            tuple(map(Same, value.content.values())),
-            lambda items: DictCell(dict(zip(keys, items, strict=True))),
-        )
-    if isinstance(value, dict):
-        keys = list(value)
-        return ItemsSpec(
-            f"entries {keys}", tuple(map(Same, value.values())), lambda items: dict(zip(keys, items, strict=True))
-        )
+    if isinstance(value, (DictCell, dict)):
+        return _widen_dict(value)
     return spec
+
+
+def _widen_dict(value: DictCell | dict[Any, Any]) -> Spec:
+    entries = value.content if isinstance(value, DictCell) else value
+    keys = list(entries)
+
+    def make(items: list[Any]) -> Any:
+        made = dict(zip(keys, items, strict=True))
+        return DictCell(made) if isinstance(value, DictCell) else made
+
+    kind = "dict" if isinstance(value, DictCell) else "entries"
+    return ItemsSpec(f"{kind} {keys}", tuple(map(Same, entries.values())), make, tuple(map(str, keys)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -301,7 +304,7 @@ def outer(op: Builder, spec: Spec) -> Spec:
     if isinstance(spec, (TensorSpec, SequenceSpec)) and spec.dims is not None:
         return replace(spec, dims=tuple(d if d is not None and op.knows(d) else None for d in spec.dims))
     if isinstance(spec, ItemsSpec):
-        return ItemsSpec(spec.kind, tuple(outer(op, item) for item in spec.items), spec.make)
+        return replace(spec, items=tuple(outer(op, item) for item in spec.items))
     return MaybeSpec(outer(op, spec.content)) if isinstance(spec, MaybeSpec) else spec
 
 
@@ -320,6 +323,18 @@ def types_of(op: Builder, spec: Spec) -> Iterator[TensorType]:
     elif isinstance(spec, MaybeSpec):
         yield TensorType(DataType.BOOL, ())
         yield from types_of(op, spec.content)
+
+
+def names_of(spec: Spec, name: str) -> Iterator[str]:
+    """Names for the graph values of :func:`types_of`: ``name``, ``name.0``, ``name.key``."""
+    if isinstance(spec, ItemsSpec):
+        for i, item in enumerate(spec.items):
+            yield from names_of(item, f"{name}.{spec.labels[i] if spec.labels else i}")
+    elif isinstance(spec, MaybeSpec):
+        yield f"{name}.present"
+        yield from names_of(spec.content, name)
+    elif isinstance(spec, (TensorSpec, NumberSpec, SequenceSpec)):
+        yield name
 
 
 def flatten(ip: Interpreter, spec: Spec, value: Any) -> Iterator[Value]:

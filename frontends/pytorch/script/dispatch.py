@@ -15,10 +15,10 @@ from nxconvert.frontends.pytorch.compound import Compound
 from nxconvert.frontends.pytorch.dtypes import DataType
 from nxconvert.frontends.pytorch.packed_params import PackedConv, PackedLinear
 from nxconvert.frontends.pytorch.script import control, kinship, lists, mappings, numbers, questions, registry, strings
+from nxconvert.frontends.pytorch.script.strides import is_contiguous, stays_view
 from nxconvert.frontends.pytorch.script.values import (  # fmt: skip
     Box,
     DictCell,
-    EitherOf,
     ListCell,
     Maybe,
     Named,
@@ -75,10 +75,6 @@ _ALIASES = frozenset(
         "pin_memory",
         "set_data",
     ]
-)
-# Views of a contiguous tensor that are contiguous themselves.
-_KEEPS_CONTIGUITY = frozenset(
-    ["view", "reshape", "_unsafe_view", "flatten", "unflatten", "squeeze", "unsqueeze", "view_as", "detach", "alias"]
 )
 # Views only where the elements lie so that no copy is needed.
 _VIEWS_OR_COPIES = frozenset({"reshape", "flatten", "reshape_as", "ravel"})
@@ -206,15 +202,32 @@ def _note_rank(ip: Interpreter, weight: int, args: list[Any], position: int, ran
 
 
 def _functional(ip: Interpreter, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    if name in _VIEWS_OR_COPIES and not contiguous(args[0]):
-        return wrap(_call_table(ip, name, args, kwargs))
     result = _call_table(ip, name, args, kwargs)
-    if name in VIEWS and args and isinstance(args[0], Box):
+    first = args[0] if args else None
+    if not isinstance(first, Box):
+        return wrap(result)
+    if name in _VIEWS_OR_COPIES:
+        return _view_or_copy(ip, name, args, kwargs, result, stays_view(first, dims_of(result)))
+    if name == "contiguous":
+        return _view_or_copy(ip, "alias", (first,), {}, result, is_contiguous(first))
+    if name in VIEWS:
         return _view(ip, name, args, kwargs, result)
-    if name in _ALIASES and args and isinstance(args[0], Box) and result is ip.content(args[0]):
-        if not (name == "contiguous" and not contiguous(args[0])) and not kwargs.get("copy"):
-            return args[0]
+    copies = kwargs.get("copy") or (name == "to" and any(arg is True for arg in args[-2:]))
+    if name in _ALIASES and result is ip.content(first) and not copies:
+        return first
     return wrap(result)
+
+
+def _view_or_copy(
+    ip: Interpreter, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any, is_view: bool | None
+) -> Any:
+    """A view, a copy, or what may be either and is refused once that matters."""
+    if is_view:
+        return args[0] if name == "alias" else _view(ip, name, args, kwargs, result)
+    copy = wrap(result)
+    if is_view is None and isinstance(copy, Box):
+        kinship.relate(copy, args[0].roots())
+    return copy
 
 
 def _view(ip: Interpreter, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> Any:
@@ -242,19 +255,6 @@ def unbound_axis(name: str, base: Box, args: tuple[Any, ...], kwargs: dict[str, 
     """The axis that ``unbind`` takes apart; other operators make parts of several sizes."""
     axis = kwargs.get("dim", args[0] if args else 0)
     return axis % rank if name == "unbind" and isinstance(axis, int) and rank else None
-
-
-def contiguous(box: Any) -> bool:
-    """Whether the elements of a tensor lie in order without gaps, as far as views tell."""
-    if not isinstance(box, Box) or box.source is None:
-        return True
-    if isinstance(box.source, EitherOf):
-        return all(contiguous(side) for side in (box.source.then, box.source.otherwise) if side is not None)
-    source = box.source
-    if source.operator in ("select", "slice", "narrow"):
-        leading = not source.args or source.args[0] == 0
-        return leading and contiguous(source.base)
-    return source.operator in _KEEPS_CONTIGUITY and contiguous(source.base)
 
 
 def _in_place(ip: Interpreter, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

@@ -489,6 +489,10 @@ def _str(ip: Interpreter, node: ast.Call, frame: Frame) -> str:
     return to_text(ip.evaluate(node.args[0], frame))
 
 
+def _sorted(ip: Interpreter, node: ast.Call, frame: Frame) -> Any:
+    return ip.invoke("sorted", *(ip.evaluate(arg, frame) for arg in node.args))
+
+
 _SPECIAL_FORMS: dict[str, Callable[[Interpreter, ast.Call, Frame], Any]] = {
     "annotate": _annotate,
     "unchecked_cast": _unchecked_cast,
@@ -499,4 +503,5 @@ _SPECIAL_FORMS: dict[str, Callable[[Interpreter, ast.Call, Frame], Any]] = {
     "float": _conversion("float"),
     "bool": _conversion("bool"),
     "str": _str,
+    "sorted": _sorted,
 }

@@ -65,10 +65,7 @@ def length(ip: Interpreter, cell: ListCell) -> Int:
 
 def range_length(start: Int, end: Int, step: Int) -> Int:
     """How many rounds ``range(start, end, step)`` has."""
-    if isinstance(step, Dim):
-        raise LoweringError("the step of a range depends on data")
-    distance = (end - start) if step > 0 else (start - end)
-    return maximum(0, floordiv(distance + abs(step) - 1, abs(step)))
+    return maximum(0, -floordiv(start - end, step))
 
 
 def kind_of(value: Any) -> str:
@@ -203,6 +200,8 @@ def _pop(ip: Interpreter, cell: ListCell, index: Int = -1) -> Any:
 def _delete(ip: Interpreter, cell: ListCell, index: Int) -> None:
     content = read(ip, cell)
     if isinstance(content, tuple) and isinstance(index, int):
+        if not -len(content) <= index < len(content):
+            raise LoweringError(f"item {index} of a list of {len(content)} is removed")
         place = index % len(content)
         _store(ip, cell, content[:place] + content[place + 1 :])
     else:
@@ -281,9 +280,15 @@ def _equal_items(ip: Interpreter, a: tuple[Any, ...], b: tuple[Any, ...]) -> Any
         return False
     result: Any = True
     for x, y in zip(a, b, strict=True):
-        same = numbers.calculate(ip.op, "eq", x, y) if is_number(x) and is_number(y) else x == y
-        result = numbers.calculate(ip.op, "__and__", result, same)
+        result = numbers.calculate(ip.op, "__and__", result, _same_item(ip, x, y))
     return result
+
+
+def _same_item(ip: Interpreter, x: Any, y: Any) -> Any:
+    """``x == y`` of items: numbers, tensors of one element, or things that are known."""
+    if isinstance(x, Box) and isinstance(y, Box):
+        return ip.number(ip.invoke("eq", x, y), "bool")
+    return numbers.calculate(ip.op, "eq", x, y) if is_number(x) and is_number(y) else x == y
 
 
 LISTS["ne"] = lambda ip, a, b: numbers.logical_not(ip.op, _lists_equal(ip, a, b))
@@ -293,8 +298,7 @@ LISTS["ne"] = lambda ip, a, b: numbers.logical_not(ip.op, _lists_equal(ip, a, b)
 def _contains(ip: Interpreter, cell: ListCell, item: Any) -> Any:
     result: Any = False
     for x in _iterate(ip, cell):
-        same = numbers.calculate(ip.op, "eq", x, item) if is_number(x) and is_number(item) else x == item
-        result = numbers.calculate(ip.op, "__or__", result, same)
+        result = numbers.calculate(ip.op, "__or__", result, _same_item(ip, x, item))
     return result
 
 

@@ -176,8 +176,7 @@ class Program:
         outputs = dict(call.outputs)
         outputs.update({f"{name}_out": value for name, value in call.mutated.items()})
         for key, spec in specs.items():
-            for suffix, value in _state_outputs(call.ip, spec, call.state.get(key, call.fed.get(key))):
-                outputs[f"{key.name}{suffix}_out"] = value
+            outputs.update(_state_outputs(call.ip, key, spec, call.state.get(key, call.fed.get(key))))
         if not outputs:
             raise ReadError(f"{self.archive.path}: its forward returns nothing that a graph can hold.")
         for message in self.warnings:
@@ -233,16 +232,16 @@ def _without_values(ip: Interpreter, known: Builder, spec: Spec) -> Spec:
         return spec
     wide = abstract.widen(ip, spec)
     if isinstance(wide, abstract.ItemsSpec):
-        return abstract.ItemsSpec(wide.kind, tuple(_without_values(ip, known, item) for item in wide.items), wide.make)
+        return replace(wide, items=tuple(_without_values(ip, known, item) for item in wide.items))
     return wide
 
 
-def _state_outputs(ip: Interpreter, spec: Spec, content: Any) -> Iterator[tuple[str, Value]]:
+def _state_outputs(ip: Interpreter, key: StateKey, spec: Spec, content: Any) -> Iterator[tuple[str, Value]]:
     values = list(abstract.flatten(ip, spec, content))
     if is_python_float(spec):
         values = [ip.op.cast(value, DataType.FLOAT) for value in values]
-    for i, value in enumerate(values):
-        yield (f".{i}" if len(values) > 1 else ""), value
+    for name, value in zip(abstract.names_of(spec, key.name), values, strict=True):
+        yield f"{name}_out", value
 
 
 def _identifier(qualname: str) -> str:

@@ -40,7 +40,7 @@ _STATIC: dict[str, Callable[..., Any]] = {
     "expm1": math.expm1, "sin": math.sin, "cos": math.cos, "tan": math.tan, "asin": math.asin, "acos": math.acos,
     "atan": math.atan, "atan2": math.atan2, "sinh": math.sinh, "cosh": math.cosh, "tanh": math.tanh,
     "asinh": math.asinh, "acosh": math.acosh, "atanh": math.atanh, "erf": math.erf, "erfc": math.erfc,
-    "gamma": math.gamma, "lgamma": math.lgamma, "fabs": math.fabs, "fmod": math.fmod, "hypot": math.hypot,
+    "gamma": math.gamma, "lgamma": math.lgamma, "fabs": math.fabs, "fmod": math.fmod, "divmod": divmod, "hypot": math.hypot,
     "copysign": math.copysign, "degrees": math.degrees, "radians": math.radians, "gcd": math.gcd, "isnan": math.isnan,
     "isinf": math.isinf, "isfinite": math.isfinite, "ldexp": math.ldexp, "mathremainder": math.remainder,
     "__not__": operator.not_, "frexp": math.frexp, "modf": math.modf, "factorial": math.factorial,
@@ -88,8 +88,10 @@ def calculate(op: Builder, name: str, *operands: Any) -> Any:
 
 
 def _static(name: str, operands: tuple[Any, ...]) -> Any:
-    if name == "pow" and all(isinstance(x, int) for x in operands) and operands[1] < 0:
+    if name == "pow":  # of ints, too: TorchScript gives a float
         return float(operands[0]) ** operands[1]
+    if name == "divmod":
+        return divmod(*operands)
     if name in ("div", "floordiv", "floor_divide", "remainder", "mod") and operands[1] == 0:
         raise LoweringError(f"{name} divides by zero")
     return _STATIC[name](*operands)
@@ -120,8 +122,8 @@ def _integers(op: Builder, name: str, a: Int, b: Int | None = None) -> Any:
         if decided is not None:
             return decided
         return _relation(op, name, op.dim_value(a), op.dim_value(b))
-    if name == "pow" and isinstance(b, int) and 0 <= b <= 4:
-        return math.prod([a] * b)
+    if name == "divmod":
+        return floordiv(a, b), mod(a, b)
     if name in _ONNX_BITWISE:
         return op.symbol_of(getattr(op, _ONNX_BITWISE[name])(op.dim_value(a), op.dim_value(b)))
     if name in ("__lshift__", "__rshift__"):

@@ -89,8 +89,7 @@ def place_state(ip: Interpreter, root: ObjectCell, key: StateKey, spec: Spec) ->
         types = [TensorType(DataType.FLOAT, ())]
         defaults = [ip.op.cast(value, DataType.FLOAT) for value in defaults]
     inputs = []
-    for i, type_ in enumerate(types):
-        name = f"{key.name}.{i}" if len(types) > 1 else key.name
+    for name, type_ in zip(abstract.names_of(spec, key.name), types, strict=True):
         if type_.sequence:
             inputs.append(ip.op.sequence_input(name, type_.dtype, type_.dims))
         else:
