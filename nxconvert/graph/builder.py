@@ -42,8 +42,15 @@ class _Shared:
         self.weights: dict[object, Value] = {}
         self.names: dict[str, int] = {}
         self.kept: dict[str, int] = {}
+        self.symbols: dict[str, int] = {}
         self.scope = ""
         self.source = ""
+
+    def unique_symbol(self, name: str) -> str:
+        """A name that no other size has."""
+        count = self.symbols.get(name, 0)
+        self.symbols[name] = count + 1
+        return self.unique_symbol(f"{name}_{count}") if count else name
 
     def unique(self, name: str, *, kept: bool = False) -> str:
         """A name that nothing else has; one that is ``kept`` survives when trials are discarded."""
@@ -128,9 +135,7 @@ class Builder:
             self._shared.constants[key] = value
         return value
 
-    def weight(
-        self, tensor: ir.TensorProtocol, name: str, key: object = None, kind: type[Value] = Value
-    ) -> Value:
+    def weight(self, tensor: ir.TensorProtocol, name: str, key: object = None, kind: type[Value] = Value) -> Value:
         """A parameter that stays where it is: a view on the source file, never copied and never folded.
 
         Args:
@@ -267,7 +272,7 @@ class Builder:
 
     def fresh(self, hint: str, low: int | None = 0, high: int | None = None) -> Dim:
         """A new symbol, for a size that depends on data; its first value stamped with it becomes its source."""
-        return Dim.symbol(self._shared.unique(hint, kept=True), low, high)
+        return Dim.symbol(self._shared.unique_symbol(hint), low, high)
 
     def broadcast_symbol(self, a: Int, b: Int) -> Int:
         """The size that broadcasting ``a`` and ``b`` gives, when either may be 1: one symbol for a pair and a scope."""
@@ -281,7 +286,7 @@ class Builder:
 
     def dim(self, name: str) -> Dim:
         """The size that the caller calls ``name``; no fresh symbol will have that name."""
-        self._shared.kept.setdefault(name, 1)
+        self._shared.symbols.setdefault(name, 1)
         return Dim.symbol(name)
 
     def bind(self, dim: Dim, scalar: Value) -> None:

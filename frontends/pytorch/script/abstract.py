@@ -18,6 +18,7 @@ import onnx_ir as ir
 from nxconvert.frontends.pytorch.compound import Compound
 from nxconvert.frontends.pytorch.dtypes import DataType
 from nxconvert.frontends.pytorch.ops.common import as_tensor
+from nxconvert.frontends.pytorch.script.kinship import Doubtful
 from nxconvert.frontends.pytorch.script.lists import sequence_of
 from nxconvert.frontends.pytorch.script.values import (  # fmt: skip
     Box,
@@ -282,7 +283,10 @@ def _widen_content(ip: Interpreter, content: Content) -> Spec:
         return SequenceSpec(value.value.etype, value.value.dims[1:])
     if isinstance(value, Unbound):
         tensor = ip.plain(value.base)
-        return SequenceSpec(tensor.etype, tensor.dims[: value.axis] + tensor.dims[value.axis + 1 :])
+        part = () if value.size is None else (None,)
+        return SequenceSpec(tensor.etype, (*tensor.dims[: value.axis], *part, *tensor.dims[value.axis + 1 :]))
+    if isinstance(value, Doubtful):
+        raise LoweringError("a list is used of which it depends on data whether it was changed")
     return SequenceSpec(value.etype, value.dims, content.elem in NUMBER_TYPES)
 
 
@@ -359,10 +363,12 @@ def flatten(ip: Interpreter, spec: Spec, value: Any) -> Iterator[Value]:
 def _items(value: Any) -> Any:
     if isinstance(value, Content):
         value = value.value
-    if isinstance(value, Collected):
-        return value.items
     if isinstance(value, (ListCell, DictCell)):
         value = value.content
+    if isinstance(value, Doubtful):
+        raise LoweringError("a list is used of which it depends on data whether it was changed")
+    if isinstance(value, Collected):
+        return value.items
     return value.values() if isinstance(value, dict) else value
 
 

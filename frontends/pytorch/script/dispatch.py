@@ -32,7 +32,7 @@ from nxconvert.frontends.pytorch.script.values import (  # fmt: skip
 from nxconvert.frontends.pytorch.table import LoweringError, Scalar, aten
 from nxconvert.frontends.pytorch.views import VIEWS
 from nxconvert.graph.builder import Value
-from nxconvert.graph.dims import Dim, require
+from nxconvert.graph.dims import Dim, Int, floordiv, product, require
 
 if TYPE_CHECKING:
     from nxconvert.frontends.pytorch.script.interpreter import Interpreter
@@ -185,7 +185,25 @@ def _call_table(ip: Interpreter, name: str, args: tuple[Any, ...], kwargs: dict[
         plain_args = [_implicit_number(ip, arg, plain) for arg, plain in zip(args, plain_args, strict=True)]
         plain_kwargs = {key: _implicit_number(ip, kwargs[key], plain) for key, plain in plain_kwargs.items()}
         lowering = aten.find(name, plain_args, plain_kwargs)
-    return lowering.function(op, *plain_args, **plain_kwargs)
+    result = lowering.function(op, *plain_args, **plain_kwargs)
+    if name == "batch_norm" and len(args) > 6 and args[5] is True and isinstance(args[3], Box):
+        _update_running_statistics(ip, args)
+    return result
+
+
+def _update_running_statistics(ip: Interpreter, args: tuple[Any, ...]) -> None:
+    """What ``batch_norm`` in training mode does to the statistics that it is given: they move towards the batch's."""
+    op, x, momentum = ip.op, ip.plain(args[0]), args[6]
+    axes = [axis for axis in range(x.rank) if axis != 1]
+    count = product(x.dims[axis] for axis in axes)
+    mean = op.ReduceMean(x, axes, keepdims=1)
+    variance = op.ReduceMean(op.Mul(op.Sub(x, mean), op.Sub(x, mean)), axes, keepdims=0)
+    unbiased = op.Mul(
+        variance, op.Div(op.cast(op.dim_value(count), x.etype), op.cast(op.dim_value(count - 1), x.etype))
+    )
+    for box, new in ((args[3], op.Squeeze(mean, axes)), (args[4], unbiased)):
+        old = ip.plain(box)
+        ip.write(box, op.Add(op.Mul(old, 1 - momentum), op.Mul(op.cast(new, old.etype), momentum)))
 
 
 def _implicit_number(ip: Interpreter, value: Any, plain: Any) -> Any:
@@ -235,9 +253,9 @@ def _view(ip: Interpreter, name: str, args: tuple[Any, ...], kwargs: dict[str, A
     if result is ip.content(base):
         return base
     if isinstance(result, Value) and result.is_sequence:
-        axis = unbound_axis(name, base, args[1:], kwargs, len(dims_of(ip.content(base))))
-        if axis is not None:
-            return ListCell(Unbound(base, axis))
+        unbound = _unbound(name, base, args[1:], kwargs, dims_of(ip.content(base)))
+        if unbound is not None:
+            return ListCell(unbound)
         parts = wrap(result)
         kinship.contains(parts, base)
         return parts
@@ -251,10 +269,20 @@ def _view(ip: Interpreter, name: str, args: tuple[Any, ...], kwargs: dict[str, A
     return look(result, None)
 
 
-def unbound_axis(name: str, base: Box, args: tuple[Any, ...], kwargs: dict[str, Any], rank: int) -> int | None:
-    """The axis that ``unbind`` takes apart; other operators make parts of several sizes."""
-    axis = kwargs.get("dim", args[0] if args else 0)
-    return axis % rank if name == "unbind" and isinstance(axis, int) and rank else None
+def _unbound(
+    name: str, base: Box, args: tuple[Any, ...], kwargs: dict[str, Any], dims: tuple[Int, ...]
+) -> Unbound | None:
+    """The parts of an axis of unknown size, where all but the last are of one size."""
+    position = 0 if name == "unbind" else 1
+    axis = kwargs.get("dim", args[position] if position < len(args) else 0)
+    if not isinstance(axis, int) or name not in ("unbind", "split", "chunk"):
+        return None
+    if name == "unbind":
+        return Unbound(base, axis % len(dims))
+    count = kwargs.get("chunks" if name == "chunk" else "split_size", args[0] if args else None)
+    if not isinstance(count, int):
+        return None
+    return Unbound(base, axis % len(dims), count if name == "split" else -floordiv(-dims[axis], count))
 
 
 def _in_place(ip: Interpreter, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -395,11 +423,24 @@ def torch_constant(name: str) -> int:
 
 def call_packed_method(ip: Interpreter, receiver: Any, name: str) -> Any:
     """A method of the packed parameters of a quantized layer: all of them give a part of what was packed."""
+    if name == "tolist" and isinstance(receiver, Box):
+        return _to_list(ip, receiver)
     if name == "unpack" and isinstance(receiver, (PackedLinear, PackedConv)):
         return wrap((receiver.weight, receiver.bias))
     if isinstance(receiver, PackedConv) and hasattr(receiver, name):
         return wrap(getattr(receiver, name))
     raise UnsupportedError([Unsupported(f"{type(receiver).__name__}.{name}", "a method of a built-in class", ip.where)])
+
+
+def _to_list(ip: Interpreter, box: Box) -> Any:
+    """``x.tolist()`` of a tensor of known dims: numbers, and lists of them."""
+    value = ip.plain(box)
+    if not value.rank:
+        kind = "bool" if value.etype == DataType.BOOL else "float" if value.etype.is_floating_point() else "int"
+        return ip.number(box, kind)
+    if not isinstance(value.dims[0], int):
+        raise LoweringError("tolist of a tensor whose size is not known")
+    return ListCell(tuple(_to_list(ip, ip.invoke("select", box, 0, i)) for i in range(value.dims[0])))
 
 
 _PYTHON_TYPES = {"int": int, "float": float, "bool": bool, "str": str}

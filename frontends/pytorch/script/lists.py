@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from nxconvert.frontends.pytorch.dtypes import DataType
+from nxconvert.frontends.pytorch.dtypes import BY_CODE, DataType
 from nxconvert.frontends.pytorch.ops.common import as_tensor
 from nxconvert.frontends.pytorch.script import kinship, numbers
 from nxconvert.frontends.pytorch.script.registry import LISTS, Handler, register
@@ -50,7 +50,9 @@ def sequence_of(ip: Interpreter, content: Stacked | Unbound) -> Value:
     """The items of a list that one tensor holds, as a sequence."""
     if isinstance(content, Stacked):
         return ip.op.SplitToSequence(content.value, None, axis=0, keepdims=0)
-    return ip.op.SplitToSequence(ip.plain(content.base), None, axis=content.axis, keepdims=0)
+    if content.size is None:
+        return ip.op.SplitToSequence(ip.plain(content.base), None, axis=content.axis, keepdims=0)
+    return ip.op.SplitToSequence(ip.plain(content.base), ip.op.dim_value(content.size), axis=content.axis)
 
 
 def length(ip: Interpreter, cell: ListCell) -> Int:
@@ -58,7 +60,8 @@ def length(ip: Interpreter, cell: ListCell) -> Int:
     if isinstance(cell.content, Stacked):
         return cell.content.value.dims[0]
     if isinstance(cell.content, Unbound):
-        return dims_of(ip.content(cell.content.base))[cell.content.axis]
+        size = dims_of(ip.content(cell.content.base))[cell.content.axis]
+        return size if cell.content.size is None else -floordiv(-size, cell.content.size)
     content = read(ip, cell)
     return len(content) if isinstance(content, tuple) else ip.op.symbol_of(ip.op.SequenceLength(content), low=0)
 
@@ -95,13 +98,22 @@ def item_at(ip: Interpreter, cell: ListCell, index: Int) -> Any:
         place = index if not isinstance(index, int) or index >= 0 else axis + index
         return _element(ip, cell, ip.op.Gather(content.value, place, axis=0))
     if isinstance(content, Unbound):
-        return ip.invoke("select", content.base, content.axis, index)
+        return _part(ip, cell, content, index)
     content = read(ip, cell)
     if isinstance(content, tuple) and isinstance(index, int):
         if not -len(content) <= index < len(content):
             raise LoweringError(f"item {index} of a list of {len(content)}")
         return content[index]
     return _element(ip, cell, ip.op.SequenceAt(as_sequence(ip, cell), index))
+
+
+def _part(ip: Interpreter, cell: ListCell, content: Unbound, index: Int) -> Any:
+    """A part of an axis, as the view of the base that it is."""
+    if content.size is None:
+        return ip.invoke("select", content.base, content.axis, index)
+    if isinstance(index, int) and index < 0:
+        index = length(ip, cell) + index
+    return ip.invoke("slice", content.base, content.axis, index * content.size, (index + 1) * content.size)
 
 
 def _element(ip: Interpreter, cell: ListCell, value: Value) -> Any:
@@ -263,6 +275,17 @@ def _repeat(ip: Interpreter, cell: ListCell, times: Int) -> Any:
 @register(LISTS, "slice")
 def _slice(ip: Interpreter, cell: ListCell, start: Any = None, end: Any = None, step: Any = 1) -> Any:
     return ListCell(_iterate(ip, cell)[slice(start, end, step)], cell.elem)
+
+
+@register(LISTS, "tensor", "as_tensor")
+def _tensor(ip: Interpreter, cell: ListCell, dtype: Any = None, *rest: Any, **options: Any) -> Any:
+    """Of numbers that a loop collected; lists of known length are a constant or stacked."""
+    content = cell.content
+    if not isinstance(content, Value):
+        return NotImplemented
+    numbers_ = ip.op.ConcatFromSequence(content, axis=0, new_axis=1)
+    default = DataType.FLOAT if content.etype == DataType.DOUBLE else content.etype
+    return Box(ip.op.cast(numbers_, default if dtype is None else BY_CODE[dtype]))
 
 
 @register(LISTS, "__getitem__")

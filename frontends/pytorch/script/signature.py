@@ -231,7 +231,10 @@ class SignatureReader:
         return Group(items, lambda values: ListCell(tuple(values), elem))
 
     def _dict(self, name: str, item: ast.expr) -> Argument:
-        keys = list(dict.fromkeys(key[len(name) + 1 :] for key in self._named if key.startswith(f"{name}.")))
+        found = [key[len(name) + 1 :] for key in self._named if key.startswith(f"{name}.")]
+        if _type(item)[0] in ("List", "Tuple", "Dict"):
+            found = [key.partition(".")[0] for key in found]  # what follows belongs to the item
+        keys = list(dict.fromkeys(found))
         if not keys:
             raise InputError(
                 f"the input '{name}' is a dict, and its keys are part of the graph: declare its items, one by one.",

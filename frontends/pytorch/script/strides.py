@@ -72,7 +72,7 @@ _UNKNOWN = (None,)
 
 
 def view_strides(dims: Sequence[Int], strides: Strides, new: Sequence[Int]) -> Any:
-    """The strides of a view of a strided tensor with other dims; None if it takes a copy, `_UNKNOWN` if sizes decide."""
+    """The strides of a strided tensor seen with other dims; None if that takes a copy, `_UNKNOWN` if sizes decide."""
     if not dims:
         return (1,) * len(new)
     result: list[Int] = [1] * len(new)
@@ -85,9 +85,8 @@ def view_strides(dims: Sequence[Int], strides: Strides, new: Sequence[Int]) -> A
             continue
         view: Int = covered
         while axis >= 0 and (new[axis] == 1 or view != chunk):
-            smaller = compare(view, "<", chunk)
-            if new[axis] != 1 and smaller is not True:
-                return None if smaller is False else _UNKNOWN
+            if new[axis] != 1 and compare(view, "<", chunk) is False:
+                return None
             result[axis] = view * step
             view = new[axis] * view
             axis -= 1
@@ -165,7 +164,8 @@ def _view(dims: Any, strides: Strides, source: ViewOf, new: Any) -> Strides | No
 
 
 _RULES = {
-    "select": _select, "slice": _slice, "narrow": _slice, "transpose": _transpose, "swapaxes": _transpose, "t": _transpose,
+    "select": _select, "slice": _slice, "narrow": _slice, "transpose": _transpose, "swapaxes": _transpose,
+    "t": _transpose,
     "swapdims": _transpose, "permute": _permute, "unsqueeze": _unsqueeze, "squeeze": _squeeze, "expand": _expand,
     "expand_as": _expand, "diagonal": _diagonal, "view": _view, "reshape": _view, "flatten": _view, "unflatten": _view,
     "_unsafe_view": _view, "view_as": _view, "reshape_as": _view, "detach": _part, "alias": _part, "unbind": _unbind,

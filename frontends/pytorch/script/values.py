@@ -126,10 +126,17 @@ class Stacked:
 
 @dataclass(frozen=True, eq=False)
 class Unbound:
-    """The content of the list that ``unbind`` makes of an axis of unknown size: its items are views of ``base``."""
+    """The content of the list that ``unbind``, ``split`` or ``chunk`` makes of an axis of unknown size.
+
+    Attributes:
+        base: what the items are views of.
+        axis: the axis that is taken apart.
+        size: of each part but the last; None for ``unbind``, whose parts do not have the axis.
+    """
 
     base: Box
     axis: int
+    size: Int | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -324,7 +324,7 @@ def test_pop_of_nothing_is_an_error() -> None:
     def program(x: Tensor) -> Tensor:
         items = [x]
         items.pop(3)
-        return x
+        return torch.stack(items)
 
     refused(program, ROWS, match="item 3|range")
 
