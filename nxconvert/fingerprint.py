@@ -4,8 +4,8 @@ It is the SHA-256 that ``sha256sum`` prints, so that anyone can tell whether a c
 It is computed on a thread of its own (hashlib lets others run meanwhile) and waited for only when the last bytes of the
 target are written. It reads the file, and does not map it: pages of a mapped file would count as this process's memory.
 
-A zip archive of more than 1 GB is known by its directory instead: hashing all of it would take longer than all else. The
-directory holds the CRC-32 and the size of every member, so that a change of any of them shows.
+A zip archive of more than 1 GB is known by its directory instead: hashing all of it would take longer than all else.
+The directory holds the CRC-32 and the size of every member, so that a change of any of them shows.
 """
 
 from __future__ import annotations

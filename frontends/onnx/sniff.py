@@ -1,7 +1,8 @@
 """Telling an ONNX file by its outermost fields, without decoding it.
 
 A file is a `ModelProto`: https://github.com/onnx/onnx/blob/main/onnx/onnx.proto. Other frameworks' protobufs begin
-with fields of the same numbers, so it takes the graph (field 7), which none of them has, and no field that is not ONNX's.
+with fields of the same numbers, so it takes the graph (field 7), which none of them has, and no field that is not
+ONNX's.
 """
 
 from __future__ import annotations
