@@ -149,7 +149,8 @@ _READERS: dict[str, Callable[[Any, Callable[[Any], Any]], Packed]] = {
 def as_half(array: np.ndarray) -> np.ndarray:
     """Floats rounded to the nearest that float16 has, as float16 layers keep them."""
     limit = np.float32(np.finfo(np.float16).max)
-    return np.clip(array, -limit, limit).astype(np.float16).astype(np.float32)
+    rounded: np.ndarray = np.clip(array, -limit, limit).astype(np.float16).astype(np.float32)
+    return rounded
 
 
 def lists_of(values: Sequence[int], size: int) -> list[int]:

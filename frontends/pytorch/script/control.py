@@ -246,8 +246,8 @@ def _with_aliases(ip: Interpreter, condition: Value, merged: Any, a: Any, b: Any
         kinship.relate(merged, [cell for cell in (a, b) if cell.born < born])
     items = [_parts(value) for value in (merged, a, b)]
     if all(part is not None for part in items) and len({len(part) for part in items}) == 1:
-        for triple in zip(*items, strict=True):
-            _with_aliases(ip, condition, *triple, born)
+        for x, y, z in zip(*items, strict=True):
+            _with_aliases(ip, condition, x, y, z, born)
     return merged
 
 

@@ -91,8 +91,6 @@ def calculate(op: Builder, name: str, *operands: Any) -> Any:
 def _static(name: str, operands: tuple[Any, ...]) -> Any:
     if name == "pow":  # of ints, too: TorchScript gives a float
         return float(operands[0]) ** operands[1]
-    if name == "divmod":
-        return divmod(*operands)
     if name in ("div", "floordiv", "floor_divide", "remainder", "mod") and operands[1] == 0:
         raise LoweringError(f"{name} divides by zero")
     return _STATIC[name](*operands)
