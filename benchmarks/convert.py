@@ -30,6 +30,8 @@ from rich.table import Table
 
 HERE = Path(__file__).parent
 CACHE = Path.home() / ".cache" / "nxconvert-benchmarks"
+# A round of this small model fills the bytecode caches before anything is measured.
+WARM_UP = "resnet50"
 # The bytecode caches that every installation has are used, whatever this shell says.
 ENVIRONMENT = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
 
@@ -93,7 +95,7 @@ class Result:
     problem: str = ""
 
     def median(self, what: str) -> float:
-        return statistics.median(getattr(run, what) for run in self.runs)
+        return float(statistics.median(getattr(run, what) for run in self.runs))
 
     def summary(self) -> dict[str, Any]:
         medians = {what: self.median(what) for what in ("wall", "cpu", "peak")} if self.runs else {}
@@ -168,13 +170,14 @@ def main(names: tuple[str, ...], runs: int, tools: tuple[str, ...], models: Path
     models.mkdir(parents=True, exist_ok=True)
     if "PYTHONDONTWRITEBYTECODE" in os.environ:
         console.print("PYTHONDONTWRITEBYTECODE is set; it is unset for everything that is measured.")
+    suffixes = dict.fromkeys(TOOLS[tool].source for tool in tools)
+    for name in dict.fromkeys((WARM_UP, *names)):
+        for suffix in suffixes:
+            build(name, suffix, models, console)
+    for tool in tools:
+        measure(Result(WARM_UP, tool), models, keep=False)
     results: list[Result] = []
     for name in names:
-        for suffix in dict.fromkeys(TOOLS[tool].source for tool in tools):
-            build(name, suffix, models, console)
-        if name == names[0]:
-            for tool in tools:  # fills the bytecode caches
-                measure(Result(name, tool), models, keep=False)
         mine = [Result(name, tool) for tool in tools]
         for turn in range(runs):
             for result in mine:
