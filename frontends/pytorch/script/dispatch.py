@@ -14,7 +14,7 @@ from nxconvert.errors import Unsupported, UnsupportedError
 from nxconvert.frontends.pytorch.compound import Compound
 from nxconvert.frontends.pytorch.dtypes import DataType
 from nxconvert.frontends.pytorch.packed_params import PackedConv, PackedLinear
-from nxconvert.frontends.pytorch.script import control, kinship, lists, mappings, numbers, questions, registry, strings
+from nxconvert.frontends.pytorch.script import branches, kinship, lists, mappings, numbers, questions, registry, strings
 from nxconvert.frontends.pytorch.script.strides import is_contiguous, stays_view
 from nxconvert.frontends.pytorch.script.values import (  # fmt: skip
     Box,
@@ -161,7 +161,7 @@ def _both_ways(
         now = tuple(settled if arg is choice else arg for arg in args)
         return call_operator(ip, name, now, {key: settled if arg is choice else arg for key, arg in kwargs.items()})
 
-    return control.choose(ip, condition, lambda: called_with(a), lambda: called_with(b))
+    return branches.choose(ip, condition, lambda: called_with(a), lambda: called_with(b))
 
 
 def explain(ip: Interpreter, name: str, error: Exception) -> UnsupportedError:

@@ -2,7 +2,8 @@
 
 The saved code is structured: no ``return``, ``break`` or ``continue`` inside a block, and no name that is assigned in
 one branch only is read after it. Control flow that depends on data is in
-:mod:`~nxconvert.frontends.pytorch.script.control`, operators are called in
+:mod:`~nxconvert.frontends.pytorch.script.branches` and
+:mod:`~nxconvert.frontends.pytorch.script.loops`, operators are called in
 :mod:`~nxconvert.frontends.pytorch.script.dispatch`.
 """
 
@@ -19,7 +20,7 @@ from nxconvert.formats.torch_archive import TorchArchive
 from nxconvert.formats.torchscript import ClassInfo, EnumInfo, FunctionInfo, NamedTupleInfo, ScriptCode
 from nxconvert.frontends.pytorch.compound import Compound
 from nxconvert.frontends.pytorch.ops.common import as_tensor
-from nxconvert.frontends.pytorch.script import control, dispatch, kinship, numbers
+from nxconvert.frontends.pytorch.script import branches, dispatch, kinship, loops, numbers
 from nxconvert.frontends.pytorch.script.frames import BoundMethod, Frame, NeedInput
 from nxconvert.frontends.pytorch.script.objects import Loader
 from nxconvert.frontends.pytorch.script.strings import to_text
@@ -135,7 +136,7 @@ class Interpreter:
             return box.content
         if isinstance(source, EitherOf):
             sides = [self.plain(side) if side is not None else box.content for side in (source.then, source.otherwise)]
-            result = control.pick(self, source.condition, sides[0], sides[1])
+            result = branches.pick(self, source.condition, sides[0], sides[1])
         else:
             args = [self.tensor(source.base), *dispatch.unwrap_all(self, source.args)]
             kwargs = {name: dispatch.unwrap(self, value) for name, value in source.kwargs.items()}
@@ -182,7 +183,7 @@ class Interpreter:
                 continue
             before = self.plain(side)
             sides = (value, before) if chosen else (before, value)
-            self.write(side, control.pick(self, source.condition, *sides, dims=before.dims))
+            self.write(side, branches.pick(self, source.condition, *sides, dims=before.dims))
         self.journal.write(box, None, value)
         box.seen = (tuple(root.content for root in box.roots()), self.op)
 
@@ -290,14 +291,14 @@ class Interpreter:
         condition = self.truth(self.evaluate(node.test, frame))
         if isinstance(condition, bool):
             return self.run(node.body if condition else node.orelse, frame)
-        control.traced_if(self, condition.value, node, frame)
+        branches.traced_if(self, condition.value, node, frame)
         return None
 
     def _for(self, node: ast.For, frame: Frame) -> None:
-        control.for_loop(self, node, frame)
+        loops.for_loop(self, node, frame)
 
     def _while(self, node: ast.While, frame: Frame) -> None:
-        control.while_loop(self, node, frame)
+        loops.while_loop(self, node, frame)
 
     def truth(self, value: Any) -> bool | Scalar:
         """A condition: known, or a bool scalar of the graph."""

@@ -1,37 +1,39 @@
-"""Control flow that depends on data: ``If`` and ``Loop``.
+"""``for`` and ``while``: unrolled where that is short, else a ``Loop``.
 
-Both run a block in a builder of its own under the journal, so that what the block assigned and what it changed in place
-are known at its end. A branch's variables are joined pairwise; a loop's are joined round by round until their specs no
-longer change, and the trial that confirms them is the body. What a block emitted in vain is discarded.
+What the body changes is joined round by round until its specs no longer change; the trial that confirms them is the
+body. What other trials emitted is discarded.
 """
 
 from __future__ import annotations
 
 import ast
-import functools
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from nxconvert.frontends.pytorch.dtypes import DataType
 from nxconvert.frontends.pytorch.ops.common import as_tensor
 from nxconvert.frontends.pytorch.script import abstract, kinship, lists
-from nxconvert.frontends.pytorch.script.abstract import Content, NumberSpec, Same, Spec
-from nxconvert.frontends.pytorch.script.frames import Frame, ScriptRaise
+from nxconvert.frontends.pytorch.script.abstract import NumberSpec, Same, Spec
+from nxconvert.frontends.pytorch.script.blocks import (
+    Key,
+    Outcome,
+    assigned_names,
+    at_end_of,
+    content_for,
+    final,
+    joinable,
+    run_block,
+)
+from nxconvert.frontends.pytorch.script.frames import Frame
 from nxconvert.frontends.pytorch.script.values import (
     Box,
     Cell,
     Collected,
-    DictCell,
-    EitherOf,
     ListCell,
-    Maybe,
-    Named,
     Stacked,
 )  # fmt: skip
 from nxconvert.frontends.pytorch.table import LoweringError, Scalar
-from nxconvert.graph.builder import Builder, TensorType, Value
+from nxconvert.graph.builder import TensorType, Value
 from nxconvert.graph.dims import Int
 
 if TYPE_CHECKING:
@@ -43,251 +45,6 @@ UNROLL_NODES = 400
 """A longer one is unrolled while it emits fewer nodes than this in all: loops that only compute numbers."""
 STATIC_ROUNDS = 10_000
 MAX_TRIALS = 12
-
-Key = tuple[Any, "str | None"]
-"""What a block can change: (name, None) of a variable, or (cell, slot)."""
-
-
-@dataclass
-class Outcome:
-    """How a block ended.
-
-    Attributes:
-        op: the builder that holds what it emitted.
-        frame: its variables.
-        changed: the cells from outside that it changed, with their new content.
-        born: cells that are younger than this were made in the block.
-    """
-
-    op: Builder
-    frame: Frame
-    changed: dict[tuple[Cell, str | None], Any]
-    born: int
-
-
-def run_block(ip: Interpreter, frame: Frame, action: Callable[[Frame], None]) -> Outcome:
-    """Runs ``action`` in a child builder and under the journal; the cells outside are as before when it returns."""
-    op, block = ip.op.child(), ip.journal.open()
-    local = type(frame)(frame.path, dict(frame.variables))
-    done = False
-    try:
-        with ip.building(op):
-            action(local)
-            for value in local.variables.values():
-                settle(ip, value)
-        done = True
-    finally:
-        changed = ip.journal.close(block)
-        if not done:
-            op.discard()
-    return Outcome(op, local, changed, block.born)
-
-
-def settle(ip: Interpreter, value: Any) -> None:
-    """Reads again every view that ``value`` holds, so that its content is that at the end of the block."""
-    if isinstance(value, Box):
-        if value.source is not None:
-            ip.content(value)
-    elif isinstance(value, (tuple, Named)):
-        for item in value:
-            settle(ip, item)
-    elif isinstance(value, ListCell) and isinstance(value.content, tuple):
-        for item in value.content:
-            settle(ip, item)
-    elif isinstance(value, DictCell):
-        for item in value.content.values():
-            settle(ip, item)
-    elif isinstance(value, Maybe):
-        settle(ip, value.content)
-
-
-@contextmanager
-def at_end_of(ip: Interpreter, outcome: Outcome) -> Iterator[None]:
-    """Emits into the block once more, with the cells outside as the block left them."""
-    before = {key: key[0].read(key[1]) for key in outcome.changed}
-    for (cell, slot), content in outcome.changed.items():
-        cell.store(slot, content)
-    try:
-        with ip.building(outcome.op):
-            yield
-    finally:
-        for (cell, slot), content in before.items():
-            cell.store(slot, content)
-
-
-def assigned_names(body: list[ast.stmt]) -> list[str]:
-    """The variables that statements assign, in order, those of nested blocks included."""
-    names: dict[str, None] = {}
-    for statement in body:
-        for node in ast.walk(statement):
-            if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
-                names[node.id] = None
-    return list(names)
-
-
-def joinable(key: Key, content: Any) -> Any:
-    """The content of a cell, or a variable's value, as a value to join."""
-    return Content(content, key[0].elem) if isinstance(key[0], ListCell) else content
-
-
-def content_for(cell: Cell, value: Any) -> Any:
-    """A joined value as the content of ``cell``."""
-    if isinstance(value, (Box, ListCell)) and isinstance(cell, (Box, ListCell)):
-        return value.content
-    return value
-
-
-# ---- if --------------------------------------------------------------------------------------------------------------
-
-
-def traced_if(ip: Interpreter, condition: Value, node: ast.If, frame: Frame) -> None:
-    """Runs both branches and binds what both assign or either changes to the outputs of an ``If``."""
-    names = ip.op.snapshot()
-    scope, source = ip.op.scope, ip.op.source
-    outcomes: list[Outcome] = []
-    for body, other in ((node.body, node.orelse), (node.orelse, node.body)):
-        try:
-            outcomes.append(run_block(ip, frame, functools.partial(_run, ip, body)))
-        except ScriptRaise as error:
-            for outcome in outcomes:
-                outcome.op.discard()
-            ip.op.discard_names(names)
-            ip.warn(f"a check of the model's is left out, it would raise {str(error)[:120]!r} ({ip.where})")
-            ip.op.scope = scope
-            ip.run(other, frame)
-            return
-    ip.op.scope, ip.op.source = scope, source
-    _merge(ip, condition, frame, outcomes[0], outcomes[1], _keys(node, outcomes))
-
-
-def _run(ip: Interpreter, body: list[ast.stmt], local: Frame) -> None:
-    ip.run(body, local)
-
-
-def _keys(node: ast.If, outcomes: list[Outcome]) -> list[Key]:
-    other = set(assigned_names(node.orelse))
-    keys: list[Key] = [(name, None) for name in assigned_names(node.body) if name in other]
-    keys += dict.fromkeys(key for outcome in outcomes for key in outcome.changed)
-    return keys
-
-
-def _final(outcome: Outcome, key: Key) -> Any:
-    """What ``key`` stands for at the end of a block."""
-    if isinstance(key[0], str):
-        return outcome.frame.variables.get(key[0])
-    return joinable(key, outcome.changed[key] if key in outcome.changed else key[0].read(key[1]))
-
-
-def _merge(ip: Interpreter, condition: Value, frame: Frame, then: Outcome, otherwise: Outcome, keys: list[Key]) -> None:
-    pairs = [(_final(then, key), _final(otherwise, key)) for key in keys]
-    specs = [_decided(condition, a, b) or abstract.outer(ip.op, abstract.join(ip, Same(a), Same(b))) for a, b in pairs]
-    values: list[list[Value]] = []
-    for outcome, side in ((then, 0), (otherwise, 1)):
-        with at_end_of(ip, outcome):
-            values.append(
-                [v for spec, pair in zip(specs, pairs, strict=True) for v in abstract.flatten(ip, spec, pair[side])]
-            )
-    types = [type_ for spec in specs for type_ in abstract.types_of(ip.op, spec)]
-    outputs: tuple[Value, ...] = ()
-    if not then.op.nodes and not otherwise.op.nodes and all(_choosable(a, b) for a, b in zip(*values, strict=True)):
-        outputs = tuple(ip.op.Where(condition, a, b) for a, b in zip(*values, strict=True))
-    elif types:
-        graphs = {
-            "then_branch": then.op.graph(values[0], "then_branch"),
-            "else_branch": otherwise.op.graph(values[1], "else_branch"),
-        }
-        outputs = ip.op.node("If", [condition], graphs, types)
-    if not outputs:
-        then.op.discard()
-        otherwise.op.discard()
-    remaining = iter(outputs)
-    for key, spec, (a, b) in zip(keys, specs, pairs, strict=True):
-        merged = _negated(ip, spec) if isinstance(spec, Decided) else abstract.rebuild(ip, spec, remaining)
-        if isinstance(key[0], str):
-            frame.variables[key[0]] = _with_aliases(ip, condition, merged, a, b, then.born)
-        else:
-            ip.journal.write(key[0], key[1], content_for(key[0], merged))
-
-
-def _choosable(a: Value, b: Value) -> bool:
-    """Whether one ``Where`` does what an ``If`` would, neither branch having anything to compute."""
-    # ONNX Runtime has no Where of bools.
-    return not a.is_sequence and a.dims == b.dims and a.etype == b.etype != DataType.BOOL
-
-
-@dataclass(frozen=True)
-class Decided(abstract.Same):
-    """A bool that is the condition itself, or its opposite."""
-
-    condition: Any = None
-    negated: bool = False
-
-
-def _decided(condition: Value, a: Any, b: Any) -> Decided | None:
-    if isinstance(a, bool) and isinstance(b, bool) and a != b:
-        return Decided(None, condition, negated=b)
-    return None
-
-
-def _negated(ip: Interpreter, spec: Decided) -> Scalar:
-    return Scalar(ip.op.Not(spec.condition) if spec.negated else spec.condition)
-
-
-def _with_aliases(ip: Interpreter, condition: Value, merged: Any, a: Any, b: Any, born: int) -> Any:
-    """What may be another object, from before the ``if``, is that one also for changes in place."""
-    if merged is a or type(a) is not type(b):
-        return merged
-    if isinstance(merged, Box) and isinstance(a, Box):
-        then, otherwise = (box if any(root.born < born for root in box.roots()) else None for box in (a, b))
-        if then is not None or otherwise is not None:
-            merged.source = EitherOf(condition, then, otherwise)
-            merged.seen = (tuple(root.content for root in merged.roots()), ip.op)
-    elif isinstance(merged, ListCell):
-        kinship.relate(merged, [cell for cell in (a, b) if cell.born < born])
-    items = [_parts(value) for value in (merged, a, b)]
-    if all(part is not None for part in items) and len({len(part) for part in items}) == 1:
-        for x, y, z in zip(*items, strict=True):
-            _with_aliases(ip, condition, x, y, z, born)
-    return merged
-
-
-def _parts(value: Any) -> Any:
-    """The items of a tuple, list or dict, as far as they are known."""
-    if isinstance(value, ListCell):
-        value = value.content
-    if isinstance(value, DictCell):
-        value = tuple(value.content.values())
-    return value if isinstance(value, tuple) else None
-
-
-def pick(ip: Interpreter, condition: Value, a: Value, b: Value, dims: tuple[Int, ...] | None = None) -> Value:
-    """``a`` if the condition holds, else ``b``; of ``dims``, or of what both have in common."""
-    if _choosable(a, b):
-        return ip.op.Where(condition, a, b)
-    if a.rank != b.rank or a.etype != b.etype:
-        raise LoweringError("a tensor that is one of two, of different rank or dtype, is changed in place")
-    branches = {
-        "then_branch": ip.op.child().graph([a], "then_branch"),
-        "else_branch": ip.op.child().graph([b], "else_branch"),
-    }
-    common = dims or tuple(x if x == y else ip.op.fresh("dim") for x, y in zip(a.dims, b.dims, strict=True))
-    return ip.op.node("If", [condition], branches, [TensorType(a.etype, common)])[0]
-
-
-def choose(ip: Interpreter, condition: Value, then: Callable[[], Any], otherwise: Callable[[], Any]) -> Any:
-    """The result of one of two actions, chosen when the graph runs."""
-    frame = Frame("", {})
-
-    def run(action: Callable[[], Any]) -> Outcome:
-        return run_block(ip, frame, lambda local: local.variables.update(result=action()))
-
-    outcomes = [run(then), run(otherwise)]
-    changed = dict.fromkeys(key for outcome in outcomes for key in outcome.changed)
-    _merge(ip, condition, frame, outcomes[0], outcomes[1], [("result", None), *changed])
-    return frame.variables["result"]
-
-
-# ---- loops -----------------------------------------------------------------------------------------------------------
 
 
 def for_loop(ip: Interpreter, node: ast.For, frame: Frame) -> None:
@@ -468,9 +225,9 @@ class Loop:
                 self._collecting.add(key)
                 settled = False
                 continue
-            final = _final(outcome, key)
-            settled = self._same_kin(key, final, outcome.born) and settled
-            joined = abstract.outer(ip.op, abstract.join(ip, spec, Same(final)))
+            value = final(outcome, key)
+            settled = self._same_kin(key, value, outcome.born) and settled
+            joined = abstract.outer(ip.op, abstract.join(ip, spec, Same(value)))
             if isinstance(spec, NumberSpec) and isinstance(joined, NumberSpec) and joined.low != spec.low:
                 joined = NumberSpec(joined.dtype)  # a bound that moves round by round is none
             if joined != spec:
@@ -641,7 +398,7 @@ class _Trial:
         with at_end_of(self._ip, self.outcome):
             go_on = self._condition if self._go_on is True else as_tensor(self._ip.op, self._go_on, DataType.BOOL)
             assert go_on is not None
-            values = [v for key, spec in carried for v in abstract.flatten(self._ip, spec, _final(self.outcome, key))]
+            values = [v for key, spec in carried for v in abstract.flatten(self._ip, spec, final(self.outcome, key))]
             stacked = [self._ip.plain(self.outcome.changed[key].items[0]) for key in collected]
         return [go_on, *values], stacked
 
