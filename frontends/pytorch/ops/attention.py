@@ -184,18 +184,7 @@ def flash_attention(
     op: Builder, query: Value, key: Value, value: Value, dropout_p: float = 0.0, is_causal: bool = False,
     return_debug_mask: bool = False, *, scale: float | None = None,
 ) -> tuple[Any, ...]:  # fmt: skip
-    mask = _mask(op, None, is_causal, query.dims[-2], key.dims[-2])
-    result = _attend(op, query, key, value, mask, dropout_p, scale)
-    return (
-        result.output,
-        result.log_sum_exp(op),
-        None,
-        None,
-        query.dims[-2],
-        key.dims[-2],
-        *_seeds(op),
-        result.weights,
-    )
+    return fused_attention(op, query, key, value, None, dropout_p, is_causal, return_debug_mask, scale=scale)
 
 
 @aten("_scaled_dot_product_cudnn_attention")
