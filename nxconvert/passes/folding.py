@@ -48,7 +48,9 @@ class FoldConstants(NodePass):
             return False
         if not all(_is_known(value) for value in node.outputs) or not _can_be_folded(node):
             return False
-        if any(_nbytes(value) > SMALL_RESULT for value in node.outputs) and not all(map(_gives_way, inputs)):
+        large = any(_nbytes(value) > SMALL_RESULT for value in node.outputs)
+        room = sum(tensor.nbytes for tensor in tensors if tensor is not None) + SMALL_RESULT
+        if large and (sum(map(_nbytes, node.outputs)) > room or not all(map(_gives_way, inputs))):
             return False
         for index, value in enumerate(node.outputs):
             if used(value):

@@ -66,6 +66,7 @@ class Interpreter:
         code: the archive's code.
         loader: makes values of what the archive's pickles hold.
         warn: is told what the user should know.
+    steps: how many statements have been run.
     evidence: for each operator so far that has a usual form, how much that weighs, and whether its input had it.
     """
 
@@ -77,6 +78,7 @@ class Interpreter:
         self.journal = Journal()
         self.evidence: list[tuple[int, bool]] = []
         self.loader = Loader(archive, code, self)
+        self.steps = 0
         self._depth = 0
         self._where: tuple[str, ast.AST] | None = None
         self._statements: dict[type, Callable[[Any, Frame], _Returned | None]] = {
@@ -240,6 +242,7 @@ class Interpreter:
 
     def run(self, body: list[ast.stmt], frame: Frame) -> _Returned | None:
         """Runs statements in order."""
+        self.steps += len(body) + 1
         for statement in body:
             handler = self._statements.get(type(statement))
             if handler is None:

@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from nxconvert.frontends.pytorch.script.interpreter import Interpreter
 
 
+MAX_ITEMS = 1 << 20
+"""Longer lists of known items no model needs."""
+
+
 class GrowthOnly(LoweringError):
     """A list that a loop fills is read inside the loop, so it cannot be stacked after it."""
 
@@ -269,7 +273,10 @@ def _concatenate(ip: Interpreter, a: ListCell, b: ListCell) -> Any:
 
 @register(LISTS, "mul")
 def _repeat(ip: Interpreter, cell: ListCell, times: Int) -> Any:
-    return ListCell(_iterate(ip, cell) * _static_index(times, "a list is repeated"), cell.elem)
+    items, count = _iterate(ip, cell), _static_index(times, "a list is repeated")
+    if len(items) * count > MAX_ITEMS:
+        raise LoweringError(f"a list of {len(items) * count} items")
+    return ListCell(items * count, cell.elem)
 
 
 @register(LISTS, "slice")

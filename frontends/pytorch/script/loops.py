@@ -43,7 +43,8 @@ UNROLL_ROUNDS = 16
 """A loop of at most so many rounds, known beforehand, is unrolled."""
 UNROLL_NODES = 400
 """A longer one is unrolled while it emits fewer nodes than this in all: loops that only compute numbers."""
-STATIC_ROUNDS = 10_000
+STATIC_STEPS = 50_000
+"""And while it runs fewer statements than this, those of inner loops included."""
 MAX_TRIALS = 12
 
 
@@ -120,14 +121,14 @@ def _unrolled(
     nodes.
     """
     names = ip.op.snapshot()
-    emitted = 0
+    emitted, steps = 0, ip.steps
 
     def action(local: Frame) -> None:
         nonlocal emitted
         for i in rounds(local):
             one_round(i, local)
             emitted = len(ip.op.nodes)
-            if not always and (emitted > UNROLL_NODES or i > STATIC_ROUNDS):
+            if not always and (emitted > UNROLL_NODES or ip.steps - steps > STATIC_STEPS):
                 raise _Traced
 
     if always:

@@ -144,6 +144,8 @@ class Program:
             return self._call(ip, signature, state or {})
         except (LoweringError, GraphTypeError) as error:
             raise UnsupportedError([Unsupported("TorchScript's control flow", str(error), ip.where)]) from error
+        except RecursionError as error:
+            raise ReadError(f"{self.archive.path}: the calls in its code are nested too deeply.") from error
 
     def _call(self, ip: Interpreter, signature: Signature, state: dict[StateKey, Spec]) -> Call:
         self.warnings.clear()

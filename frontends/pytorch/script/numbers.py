@@ -60,6 +60,7 @@ _TO_INT = {"floor": "Floor", "ceil": "Ceil", "trunc": "", "round": "Round"}
 
 OPERATIONS = frozenset(_STATIC)
 
+_LEAST, _GREATEST = -(2**63), 2**63 - 1
 # A polynomial that grows beyond this is cheaper to compute than to reason about.
 MAX_TERMS = 24
 
@@ -89,6 +90,18 @@ def calculate(op: Builder, name: str, *operands: Any) -> Any:
 
 
 def _static(name: str, operands: tuple[Any, ...]) -> Any:
+    if name in ("__lshift__", "factorial") and not 0 <= operands[-1] < 64:
+        raise LoweringError(f"{name} of {operands[-1]}")
+    try:
+        result = _compute(name, operands)
+    except OverflowError:
+        return math.inf
+    if isinstance(result, int) and not _LEAST <= result <= _GREATEST:
+        raise LoweringError(f"{name} overflows an int")
+    return result
+
+
+def _compute(name: str, operands: tuple[Any, ...]) -> Any:
     if name == "pow":  # of ints, too: TorchScript gives a float
         return float(operands[0]) ** operands[1]
     if name in ("div", "floordiv", "floor_divide", "remainder", "mod") and operands[1] == 0:

@@ -7,10 +7,14 @@ from typing import TYPE_CHECKING, Any
 from nxconvert.frontends.pytorch.script.lists import read
 from nxconvert.frontends.pytorch.script.registry import ANYTHING, STRINGS, Handler, register
 from nxconvert.frontends.pytorch.script.values import Box, EnumMember, ListCell, Maybe
-from nxconvert.frontends.pytorch.table import Scalar
+from nxconvert.frontends.pytorch.table import LoweringError, Scalar
 
 if TYPE_CHECKING:
     from nxconvert.frontends.pytorch.script.interpreter import Interpreter
+
+
+MAX_LENGTH = 1 << 20
+"""Longer strings no model needs."""
 
 
 def to_text(value: Any) -> str:
@@ -73,10 +77,16 @@ def _format(ip: Interpreter, text: str, *args: Any) -> str:
         return text
 
 
+def _bounded(text: str, more: int) -> str:
+    if len(text) + more > MAX_LENGTH:
+        raise LoweringError(f"a string of {len(text) + more} characters")
+    return text
+
+
 STRINGS.update(
     {
-        "add": lambda ip, a, b: a + b,
-        "mul": lambda ip, a, b: a * b,
+        "add": lambda ip, a, b: _bounded(a, len(b)) + b,
+        "mul": lambda ip, a, b: _bounded(a, len(a) * b) * b,
         "eq": lambda ip, a, b: a == b,
         "ne": lambda ip, a, b: a != b,
         "__contains__": lambda ip, a, b: b in a,
