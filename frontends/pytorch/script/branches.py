@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -26,10 +26,12 @@ from nxconvert.frontends.pytorch.script.values import (
     DictCell,
     EitherOf,
     ListCell,
+    Maybe,
+    ViewOf,
 )  # fmt: skip
 from nxconvert.frontends.pytorch.table import LoweringError, Scalar
 from nxconvert.graph.builder import TensorType, Value
-from nxconvert.graph.dims import Int
+from nxconvert.graph.dims import Dim, Int
 
 if TYPE_CHECKING:
     from nxconvert.frontends.pytorch.script.interpreter import Interpreter
@@ -89,12 +91,15 @@ def _merge(ip: Interpreter, condition: Value, frame: Frame, then: Outcome, other
         then.op.discard()
         otherwise.op.discard()
     remaining = iter(outputs)
+    aliases = _Aliases(ip, condition, then, otherwise)
     for key, spec, (a, b) in zip(keys, specs, pairs, strict=True):
         merged = _negated(ip, spec) if isinstance(spec, Decided) else abstract.rebuild(ip, spec, remaining)
         if isinstance(key[0], str):
-            frame.variables[key[0]] = _with_aliases(ip, condition, merged, a, b, then.born)
+            frame.variables[key[0]] = merged
+            aliases.add(merged, a, b)
         else:
             ip.journal.write(key[0], key[1], content_for(key[0], merged))
+    aliases.settle()
 
 
 def _choosable(a: Value, b: Value) -> bool:
@@ -121,22 +126,83 @@ def _negated(ip: Interpreter, spec: Decided) -> Scalar:
     return Scalar(ip.op.Not(spec.condition) if spec.negated else spec.condition)
 
 
-def _with_aliases(ip: Interpreter, condition: Value, merged: Any, a: Any, b: Any, born: int) -> Any:
-    """What may be another object, from before the ``if``, is that one also for changes in place."""
-    if merged is a or type(a) is not type(b):
-        return merged
-    if isinstance(merged, Box) and isinstance(a, Box):
-        then, otherwise = (box if any(root.born < born for root in box.roots()) else None for box in (a, b))
-        if then is not None or otherwise is not None:
-            merged.source = EitherOf(condition, then, otherwise)
-            merged.seen = (tuple(root.content for root in merged.roots()), ip.op)
-    elif isinstance(merged, ListCell):
-        kinship.relate(merged, [cell for cell in (a, b) if cell.born < born])
-    items = [_parts(value) for value in (merged, a, b)]
-    if all(part is not None for part in items) and len({len(part) for part in items}) == 1:
-        for x, y, z in zip(*items, strict=True):
-            _with_aliases(ip, condition, x, y, z, born)
-    return merged
+class _Aliases:
+    """What the variables that leave an ``if`` are, or may be, besides themselves: for changes in place.
+
+    A tensor that may be another one, from before the ``if``, is that one under the condition (`EitherOf`), if that can
+    be said outside of the branches. Where it cannot, and of lists, it is kin.
+    """
+
+    def __init__(self, ip: Interpreter, condition: Value, then: Outcome, otherwise: Outcome) -> None:
+        self._ip = ip
+        self._condition = condition
+        self._born = then.born
+        self._hidden = {value for side in (then, otherwise) for node in side.op.nodes for value in node.outputs}
+        self._boxes: list[tuple[Box, Box, Box]] = []
+
+    def add(self, merged: Any, a: Any, b: Any) -> None:
+        """Notes a variable: its value from now on, and those at the ends of the branches."""
+        merged, a, b = (value.content if isinstance(value, Maybe) else value for value in (merged, a, b))
+        if merged is a:
+            return
+        if isinstance(merged, Box):
+            # Where one side has no tensor at all, what there is is the other's.
+            sides = [side for side in (a, b) if isinstance(side, Box)]
+            if sides:
+                self._boxes.append((merged, sides[0], sides[-1]))
+        elif isinstance(merged, ListCell):
+            kinship.relate(merged, [cell for cell in (a, b) if isinstance(cell, ListCell) and cell.born < self._born])
+        items = [_parts(value) for value in (merged, a, b)]
+        if all(part is not None for part in items) and len({len(part) for part in items}) == 1:
+            for x, y, z in zip(*items, strict=True):
+                self.add(x, y, z)
+
+    def settle(self) -> None:
+        """Says of every tensor what it may be."""
+        for merged, a, b in self._boxes:
+            twins = [other for other, *sides in self._boxes if other is not merged and self._meet((a, b), sides)]
+            cells = dict.fromkeys(cell for side in (a, b) for cell in kinship.outside(side, self._born))
+            if twins or not self._tell_apart(merged, a, b):
+                kinship.relate(merged, [*cells, *twins])
+
+    def _meet(self, sides: Iterable[Box], others: Iterable[Box]) -> bool:
+        """Whether two variables share a tensor that a branch made."""
+        pairs = ((x, y) for side, other in zip(sides, others, strict=True) for x in side.roots() for y in other.roots())
+        return any(x is y and x.born >= self._born for x, y in pairs)
+
+    def _tell_apart(self, merged: Box, a: Box, b: Box) -> bool:
+        """Makes ``merged`` one or the other by the condition; says no if that cannot be done."""
+        sides: list[Box] = []
+        for side in (a, b):
+            if not kinship.outside(side, self._born):
+                sides.append(Box(merged.content))  # a tensor of the branch's own
+            elif all(root.born < self._born for root in side.roots()) and self._visible(side):
+                sides.append(side)
+            else:
+                return False
+        if a in sides or b in sides:
+            merged.source = EitherOf(self._condition, sides[0], sides[1])
+            merged.seen = (tuple(root.content for root in merged.roots()), self._ip.op)
+        return True
+
+    def _visible(self, value: Any) -> bool:
+        """Whether a value means something outside of the branches."""
+        if isinstance(value, Box):
+            source = value.source
+            if isinstance(source, ViewOf):
+                return all(map(self._visible, (source.base, *source.args, *source.kwargs.values())))
+            if isinstance(source, EitherOf):
+                return all(map(self._visible, (source.condition, source.then, source.otherwise)))
+            return value.born < self._born
+        if isinstance(value, ListCell):
+            return self._visible(value.content)
+        if isinstance(value, tuple):
+            return all(map(self._visible, value))
+        if isinstance(value, Scalar):
+            return self._visible(value.value)
+        if isinstance(value, Value):
+            return value not in self._hidden
+        return not isinstance(value, Dim) or self._ip.op.knows(value)
 
 
 def _parts(value: Any) -> Any:

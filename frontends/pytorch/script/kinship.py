@@ -29,8 +29,10 @@ DOUBTFUL = Doubtful()
 
 def relate(cell: Box | ListCell, others: Iterable[Cell], also_changed: Iterable[Cell] = ()) -> None:
     """Says that ``cell`` may be one of ``others``; ``also_changed`` would change with it, but may change without it."""
-    others = [other for other in others if other is not cell]
-    _extend(cell, [*others, *also_changed], others)
+    direct = [other for other in others if other is not cell]
+    # What one of the others may be, `cell` may be, too.
+    others = dict.fromkeys((*direct, *(kin for other in direct for kin in _kin_of(other) if kin is not cell)))
+    _extend(cell, [*others, *also_changed], list(others))
 
 
 def contains(cell: ListCell, item: Any) -> None:
@@ -50,6 +52,17 @@ def roots_of(value: Any) -> list[Cell]:
     if isinstance(value, Box):
         return list(value.roots())
     return [value] if isinstance(value, ListCell) else []
+
+
+def outside(value: Any, born: int) -> list[Cell]:
+    """The cells from before the block that was opened at ``born`` that changing ``value`` in place may change."""
+    cells = dict.fromkeys(cell for root in roots_of(value) for cell in (root, *_kin_of(root)))
+    return [cell for cell in cells if cell.born < born]
+
+
+def _kin_of(cell: Cell) -> tuple[Cell, ...]:
+    kin: Kin | None = getattr(cell, "kin", None)
+    return kin.changed if kin is not None else ()
 
 
 def check(cell: Box | ListCell) -> None:

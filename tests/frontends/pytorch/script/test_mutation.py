@@ -664,3 +664,121 @@ def test_cumulative_updates_of_slices() -> None:
         return table[1:, 1:]
 
     check(program, (MATRIX,), (torch.randn(2, 3),))
+
+
+def test_a_choice_made_inside_a_branch_leaves_it() -> None:
+    def program(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        x, y = x.clone(), y.clone()
+        z = x + 1
+        if bool(x.sum() > 0):
+            if bool(y.sum() > 0):
+                z = y.view(-1).view(4, 6)
+        z.add_(1)
+        return y, z
+
+    signs = (MATRIX.abs(), -MATRIX.abs())
+    never_wrong(program, *((x, y) for x in signs for y in signs))
+
+
+def test_a_row_found_inside_a_branch_leaves_it() -> None:
+    def program(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        y = y.clone()
+        row = x[0] + 0
+        if bool(x.sum() > 0):
+            row = y[int(y[0, 0] > 0)]
+        row.add_(1)
+        return y, row
+
+    signs = (MATRIX.abs(), -MATRIX.abs())
+    never_wrong(program, *((x, y) for x in signs for y in signs))
+
+
+def test_what_a_loop_leaves_leaves_a_branch() -> None:
+    def program(x: Tensor, n: int) -> tuple[Tensor, Tensor]:
+        x = x.clone()
+        row = x[0].clone()
+        if bool(x.sum() > 0):
+            for _ in range(n):
+                row = x[1]
+        row.add_(row)
+        return x, row
+
+    never_wrong(program, *((x, n) for x in (MATRIX.abs(), -MATRIX.abs()) for n in (0, 2)))
+
+
+def test_two_variables_that_leave_a_branch_as_one_tensor() -> None:
+    def program(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        if bool(x.sum() > 0):
+            made = x * 2
+            a, b, c = made, made, made[0]
+        else:
+            a, b, c = x + 1, x + 2, x[0] + 3
+        a.add_(5)
+        c.mul_(2)
+        return a, b, c
+
+    never_wrong(program, (MATRIX.abs(),), (-MATRIX.abs(),))
+
+
+def test_two_variables_that_leave_a_loop_as_one_tensor() -> None:
+    def program(x: Tensor, n: int) -> tuple[Tensor, Tensor]:
+        a, b = x * 1, x * 2
+        for i in range(n):
+            a = b * (i + 1)
+            b = a
+        a.add_(5)
+        return a, b
+
+    never_wrong(program, (MATRIX, 0), (MATRIX, 3))
+
+
+def test_two_variables_that_a_loop_carries_as_one_tensor() -> None:
+    def program(x: Tensor, n: int) -> tuple[Tensor, Tensor]:
+        a, b = x * 1, x * 2
+        for i in range(n):
+            a.add_(1)
+            b.mul_(2)
+            a = b * (i + 1)
+            b = a
+        return a, b
+
+    never_wrong(program, (MATRIX, 0), (MATRIX, 1), (MATRIX, 3))
+
+
+def test_one_tensor_enters_a_loop_as_two_variables() -> None:
+    def program(x: Tensor, n: int) -> tuple[Tensor, Tensor]:
+        a = x * 1
+        b = a
+        for _ in range(n):
+            a.add_(1)
+            b = b * 1
+            b.mul_(2)
+        return a, b
+
+    never_wrong(program, (MATRIX, 0), (MATRIX, 1), (MATRIX, 3))
+
+
+def test_tensors_in_a_tuple_that_a_loop_carries() -> None:
+    def program(x: Tensor, n: int) -> tuple[Tensor, Tensor]:
+        a, b = x * 1, x * 2
+        pair = (a, b)
+        for _ in range(n):
+            pair[0].add_(1)
+            pair = (pair[1], pair[0])
+        pair[0].mul_(3)
+        return a, b
+
+    never_wrong(program, (MATRIX, 0), (MATRIX, 1), (MATRIX, 2))
+
+
+def test_a_tensor_that_may_be_missing_leaves_a_branch() -> None:
+    def program(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        y = y.clone()
+        z: Tensor | None = None
+        if bool(x.sum() > 0):
+            z = y[0]
+        if z is not None:
+            z.add_(1)
+        return x, y
+
+    never_wrong(program, (MATRIX.abs(), MATRIX), (-MATRIX.abs(), MATRIX))
