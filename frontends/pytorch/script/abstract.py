@@ -18,7 +18,7 @@ import onnx_ir as ir
 from nxconvert.frontends.pytorch.compound import Compound
 from nxconvert.frontends.pytorch.dtypes import DataType
 from nxconvert.frontends.pytorch.ops.common import as_tensor
-from nxconvert.frontends.pytorch.script.kinship import Doubtful
+from nxconvert.frontends.pytorch.script.kinship import DOUBTFUL, Doubtful
 from nxconvert.frontends.pytorch.script.lists import sequence_of
 from nxconvert.frontends.pytorch.script.values import (  # fmt: skip
     Box,
@@ -113,6 +113,8 @@ def join(ip: Interpreter, a: Spec, b: Spec) -> Spec:
     """
     if isinstance(a, Same) and isinstance(b, Same) and same(a.value, b.value):
         return a
+    if _is_doubtful(a) or _is_doubtful(b):
+        return _join_doubtful(a, b)
     a, b = widen(ip, a), widen(ip, b)
     if isinstance(a, NothingSpec) or isinstance(b, NothingSpec):
         return _join_nothing(ip, a, b)
@@ -137,6 +139,21 @@ def join(ip: Interpreter, a: Spec, b: Spec) -> Spec:
     if len(lists) == 2:
         return _join_lists(ip, a, b)
     raise Unjoinable(f"two paths give a variable {describe(a)} and {describe(b)}")
+
+
+def _is_doubtful(spec: Spec) -> bool:
+    return isinstance(spec, Same) and isinstance(_held(spec.value), Doubtful)
+
+
+def _held(value: Any) -> Any:
+    return value.value if isinstance(value, Content) else value
+
+
+def _join_doubtful(a: Spec, b: Spec) -> Spec:
+    """What is doubtful on one path is doubtful, and refused only if it is used."""
+    if _is_doubtful(a) and _is_doubtful(b):
+        return a if _held(a.value).by is _held(b.value).by else Same(DOUBTFUL)
+    return a if _is_doubtful(a) else b
 
 
 def _join_nothing(ip: Interpreter, a: Spec, b: Spec) -> Spec:

@@ -8,10 +8,10 @@ refused only if the program goes on to use them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from nxconvert.frontends.pytorch.script.values import Box, Cell, Kin, ListCell
+from nxconvert.frontends.pytorch.script.values import Box, Cell, DictCell, Kin, ListCell, Maybe
 from nxconvert.frontends.pytorch.table import LoweringError
 
 if TYPE_CHECKING:
@@ -19,9 +19,16 @@ if TYPE_CHECKING:
 
 
 class Doubtful:
-    """The content of a cell of which it depends on data whether it has changed."""
+    """The content of a cell of which it depends on data whether it has changed.
 
-    __slots__ = ()
+    Attributes:
+        by: the cell that was changed and may be the same object; None where there are several.
+    """
+
+    __slots__ = ("by",)
+
+    def __init__(self, by: Cell | None = None) -> None:
+        self.by = by
 
 
 DOUBTFUL = Doubtful()
@@ -45,6 +52,56 @@ def _extend(cell: Box | ListCell, changed: list[Cell], watched: list[Cell]) -> N
         before = cell.kin or Kin((), ())
         contents = tuple((other, other.read(None)) for other in watched)
         cell.kin = Kin((*before.changed, *changed), (*before.watched, *contents))
+
+
+def relate_all(
+    values: Mapping[Any, Any], origins: Mapping[Any, Iterable[Cell]], twins: Iterable[Iterable[Any]]
+) -> None:
+    """Says of the variables that a loop carries what they may be.
+
+    Args:
+        values: the variables' values, by key.
+        origins: for each key, the cells from outside that what it holds may be, or show.
+        twins: pairs of keys, or a key by itself, that may hold one tensor twice.
+    """
+    cells = {key: list(cells_in(value)) for key, value in values.items()}
+    others: dict[Cell, dict[Cell, None]] = {
+        cell: dict.fromkeys(origins.get(key, ())) for key, held in cells.items() for cell in held
+    }
+    for pair in twins:
+        held = [cell for key in pair for cell in cells.get(key, ())]
+        for cell in held:
+            others[cell] |= dict.fromkeys(other for other in held if other is not cell)
+    for cell, known in others.items():
+        if isinstance(cell, ListCell):  # changing a list changes no item of it
+            relate(cell, [other for other in known if isinstance(other, ListCell)])
+            _extend(cell, [], [other for other in known if not isinstance(other, ListCell)])
+        elif isinstance(cell, Box):
+            relate(cell, known)
+
+
+def cells_in(value: Any) -> Iterator[Box | ListCell]:
+    """The tensors and lists in a variable's value, or in the content of a list or dict."""
+    if isinstance(value, (Box, ListCell)):
+        yield value
+    if isinstance(value, Maybe):
+        yield from cells_in(value.content)
+        return
+    items = value.content if isinstance(value, (ListCell, DictCell)) else value
+    if isinstance(items, (tuple, dict)):
+        for item in items.values() if isinstance(items, dict) else items:
+            yield from cells_in(item)
+
+
+def origins(cell: Box | ListCell) -> dict[Cell, None]:
+    """The cells that ``cell`` is a view of, or may be, or that a list may hold."""
+    roots = roots_of(cell)
+    return dict.fromkeys((*roots, *(other for root in roots for other in _watched_by(root))))
+
+
+def _watched_by(cell: Cell) -> list[Cell]:
+    kin: Kin | None = getattr(cell, "kin", None)
+    return [other for other, _ in kin.watched] if kin is not None else []
 
 
 def roots_of(value: Any) -> list[Cell]:
@@ -71,19 +128,18 @@ def check(cell: Box | ListCell) -> None:
     Raises:
         LoweringError: if it depends on data what ``cell`` holds.
     """
-    if cell.content is DOUBTFUL:
+    if isinstance(cell.content, Doubtful):
         raise LoweringError("a tensor or list is used of which it depends on data whether it was changed in place")
-    if cell.kin is not None and any(other.read(None) is not content for other, content in cell.kin.watched):
-        raise LoweringError(
-            "a tensor or list is used that, depending on data, is another one that has been changed in place"
-        )
+    for other, content in cell.kin.watched if cell.kin is not None else ():
+        now = other.read(None)
+        # What is in doubt because this cell was changed leaves no doubt about this cell.
+        if now is not content and not (isinstance(now, Doubtful) and now.by is cell):
+            raise LoweringError(
+                "a tensor or list is used that, depending on data, is another one that has been changed in place"
+            )
 
 
 def changed(ip: Interpreter, cell: Box | ListCell) -> None:
     """What ``cell`` may be is doubtful from now on, since ``cell`` was changed."""
-    kin = cell.kin
-    if kin is None:
-        return
-    for other in kin.changed:
-        ip.journal.write(other, None, DOUBTFUL)
-    cell.kin = Kin(kin.changed, tuple((other, other.read(None)) for other, _ in kin.watched))
+    for other in _kin_of(cell):
+        ip.journal.write(other, None, Doubtful(cell))

@@ -7,13 +7,14 @@ body. What other trials emitted is discarded.
 from __future__ import annotations
 
 import ast
+import itertools
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from nxconvert.frontends.pytorch.dtypes import DataType
 from nxconvert.frontends.pytorch.ops.common import as_tensor
 from nxconvert.frontends.pytorch.script import abstract, kinship, lists
-from nxconvert.frontends.pytorch.script.abstract import NumberSpec, Same, Spec
+from nxconvert.frontends.pytorch.script.abstract import Content, NumberSpec, Same, Spec
 from nxconvert.frontends.pytorch.script.blocks import (
     Key,
     Outcome,
@@ -181,8 +182,10 @@ class Loop:
         self._specs: dict[Key, Spec] = {key: Same(value) for key, value in self._entry.items()}
         self._collecting: set[Key] = set()
         self._refused: set[Key] = set()
-        # Which objects from before the loop a variable may hold in a later round, or after the loop.
-        self._kin: dict[Key, list[Cell]] = {key: kinship.roots_of(value) for key, value in self._entry.items()}
+        # What from before the loop a variable may hold in a later round, or after the loop, and which of them may hold
+        # one tensor.
+        self._origins: dict[Key, dict[Cell, None]] = {}
+        self._twins: set[frozenset[Key]] = set()
         self._doubtful: list[Cell] = []
 
     def emit(self) -> None:
@@ -215,6 +218,7 @@ class Loop:
             if key not in self._entry and key[0] not in self._doubtful:
                 self._entry[key] = joinable(key, key[0].read(key[1]))
                 self._specs[key] = Same(self._entry[key])
+        settled = self._same_kin(outcome) and settled
         for key, spec in list(self._specs.items()):
             if key in self._collecting:
                 if not self._collects(trial, key):
@@ -226,9 +230,7 @@ class Loop:
                 self._collecting.add(key)
                 settled = False
                 continue
-            value = final(outcome, key)
-            settled = self._same_kin(key, value, outcome.born) and settled
-            joined = abstract.outer(ip.op, abstract.join(ip, spec, Same(value)))
+            joined = abstract.outer(ip.op, abstract.join(ip, spec, Same(final(outcome, key))))
             if isinstance(spec, NumberSpec) and isinstance(joined, NumberSpec) and joined.low != spec.low:
                 joined = NumberSpec(joined.dtype)  # a bound that moves round by round is none
             if joined != spec:
@@ -238,7 +240,7 @@ class Loop:
 
     def _doubts(self, outcome: Outcome) -> bool:
         """Whether the body left something from outside doubtful that was not so far."""
-        found = [key for key, content in outcome.changed.items() if content is kinship.DOUBTFUL]
+        found = [key for key, content in outcome.changed.items() if isinstance(content, kinship.Doubtful)]
         new = [key for key in found if key[0] not in self._doubtful]
         for key in new:
             self._doubtful.append(key[0])
@@ -246,14 +248,22 @@ class Loop:
             self._entry.pop(key, None)
         return bool(new)
 
-    def _same_kin(self, key: Key, value: Any, born: int) -> bool:
-        """Adds the objects from outside that the variable holds at the end of a round to what it may be."""
-        if not isinstance(key[0], str):
-            return True
-        kin = self._kin.setdefault(key, [])
-        new = [cell for cell in kinship.roots_of(value) if cell.born < born and cell not in kin]
-        kin.extend(new)
-        return not new
+    def _same_kin(self, outcome: Outcome) -> bool:
+        """Notes what the variables hold at the end of a round; says whether that was known."""
+        before = sum(map(len, self._origins.values())), len(self._twins)
+        holders: dict[Cell, list[Key]] = {}
+        for key in self._specs:
+            known = self._origins.setdefault(key, {})
+            for cell in _cells_in(self._entry[key]):
+                known |= {origin: None for origin in kinship.origins(cell) if origin.born < outcome.born}
+            for cell in _cells_in(final(outcome, key)):
+                for origin in kinship.origins(cell):
+                    if origin.born < outcome.born:
+                        known[origin] = None
+                    else:
+                        holders.setdefault(origin, []).append(key)
+        self._twins |= {frozenset(pair) for keys in holders.values() for pair in itertools.combinations(keys, 2)}
+        return before == (sum(map(len, self._origins.values())), len(self._twins))
 
     def _only_grows(self, trial: _Trial, key: Key) -> bool:
         """Whether a list is empty before the loop, and each round appends one tensor to it and does nothing else with
@@ -281,7 +291,7 @@ class Loop:
 
     def _finish(self, trial: _Trial) -> None:
         ip, op = self._ip, self._ip.op
-        carried = [(key, spec) for key, spec in self._ordered() if key not in self._collecting]
+        carried = [(key, spec) for key, spec in self._specs.items() if key not in self._collecting]
         collected = list(self._collecting)
         outputs, stacked = trial.outputs(carried, collected)
         entry = [value for key, spec in carried for value in abstract.flatten(ip, spec, self._entry[key])]
@@ -295,14 +305,16 @@ class Loop:
         results = iter(op.node("Loop", [self._trips, first, *entry], {"body": body}, types) if types else ())
         for cell in self._doubtful:
             ip.journal.write(cell, None, kinship.DOUBTFUL)
+        values: dict[Key, Any] = {}
         for key, spec in carried:
             value = abstract.rebuild(ip, spec, results)
             if isinstance(key[0], str):
                 self._frame.variables[key[0]] = value
-                if isinstance(value, (Box, ListCell)) and not isinstance(spec, Same):
-                    kinship.relate(value, self._kin[key])
             elif not isinstance(spec, Same):
                 ip.journal.write(key[0], key[1], content_for(key[0], value))
+            if not isinstance(spec, Same):
+                values[key] = value
+        kinship.relate_all(values, self._origins, self._twins)
         for key in collected:
             ip.journal.write(key[0], None, Stacked(next(results)))
             kinship.contains(key[0], trial.collected(key))
@@ -311,19 +323,17 @@ class Loop:
         """The lists that the body is known to change."""
         return [key[0] for key in self._specs if isinstance(key[0], ListCell)]
 
-    def _ordered(self) -> list[tuple[Key, Spec]]:
-        """What is carried, variables last: what they may be holds by then what it does at the beginning of a round."""
-        return sorted(self._specs.items(), key=lambda item: isinstance(item[0][0], str))
-
     def begin(self, trial: _Trial, local: Frame) -> None:
         """Gives the variables and cells what they hold at the beginning of any round."""
         for cell in self._doubtful:
             self._ip.journal.write(cell, None, kinship.DOUBTFUL)
-        for key, spec in self._ordered():
+        values: dict[Key, Any] = {}
+        for key, spec in self._specs.items():
             if key in self._collecting:
                 self._ip.journal.write(key[0], None, Collected())
             elif not isinstance(spec, Same):
-                trial.carry(key, spec, local, self._kin.get(key, []))
+                values[key] = trial.carry(key, spec, local)
+        kinship.relate_all(values, self._origins, self._twins)
 
 
 class _Trial:
@@ -343,7 +353,7 @@ class _Trial:
         test: Callable[[Frame], bool | Scalar] | None,
     ) -> None:
         self._ip = ip
-        self._carried: dict[Box, Any] = {}
+        self._carried: dict[Box, tuple[Key, Any]] = {}
         self._go_on: bool | Scalar = True
         self._condition: Value | None = None
         self.growth: dict[ListCell, tuple[list[int], int]] = {}
@@ -362,8 +372,8 @@ class _Trial:
         for cell, (appends, reads) in before.items():
             self.growth[cell] = (cell.appends[appends:], cell.reads - reads)
 
-    def carry(self, key: Key, spec: Spec, local: Frame, kin: list[Cell]) -> None:
-        """Adds the inputs that carry a variable, which may be one of ``kin``, or a cell; gives it their value."""
+    def carry(self, key: Key, spec: Spec, local: Frame) -> Any:
+        """Adds the inputs that carry a variable or a cell, and gives it their value."""
         op, hint = self._ip.op, key[0] if isinstance(key[0], str) else "state"
         inputs: list[Value] = []
         for type_ in abstract.types_of(op, spec):
@@ -372,14 +382,12 @@ class _Trial:
             else:
                 inputs.append(op.input(hint, type_.dtype, type_.dims or ()))
         value = abstract.rebuild(self._ip, spec, iter(inputs))
-        if not isinstance(key[0], str):
+        if isinstance(key[0], str):
+            local.variables[key[0]] = value
+        else:
             self._ip.journal.write(key[0], key[1], content_for(key[0], value))
-            return
-        local.variables[key[0]] = value
-        if isinstance(value, (Box, ListCell)):
-            kinship.relate(value, kin)
-        if isinstance(value, Box):
-            self._carried[value] = value.content
+        self._carried.update((cell, (key, cell.content)) for cell in kinship.cells_in(value) if isinstance(cell, Box))
+        return value
 
     def collected(self, key: Key) -> Box:
         """The tensor that each round puts into a list.
@@ -388,10 +396,12 @@ class _Trial:
             LoweringError: if a round changes what an earlier one has put there.
         """
         item: Box = self.outcome.changed[key].items[0]
-        for root in item.roots():
-            carried = root in self._carried and root.content is not self._carried[root]
-            if carried or (root, None) in self.outcome.changed:
-                raise LoweringError("a tensor that a loop puts into a list is changed in place in the next round")
+        changed = [(box, key) for box, (key, content) in self._carried.items() if box.content is not content]
+        in_place = {cell for cell, _ in self.outcome.changed} | {box for box, _ in changed}
+        for _, held in changed:  # what a round leaves there is what the next one changes
+            in_place |= {origin for cell in _cells_in(final(self.outcome, held)) for origin in kinship.origins(cell)}
+        if not in_place.isdisjoint(kinship.origins(item)):
+            raise LoweringError("a tensor that a loop puts into a list is changed in place in the next round")
         return item
 
     def outputs(self, carried: list[tuple[Key, Spec]], collected: list[Key]) -> tuple[list[Value], list[Value]]:
@@ -402,6 +412,10 @@ class _Trial:
             values = [v for key, spec in carried for v in abstract.flatten(self._ip, spec, final(self.outcome, key))]
             stacked = [self._ip.plain(self.outcome.changed[key].items[0]) for key in collected]
         return [go_on, *values], stacked
+
+
+def _cells_in(value: Any) -> Iterator[Box | ListCell]:
+    return kinship.cells_in(value.value if isinstance(value, Content) else value)
 
 
 def _lists_in(frame: Frame) -> list[ListCell]:

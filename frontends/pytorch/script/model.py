@@ -25,7 +25,7 @@ from nxconvert.frontends.pytorch.script.abstract import Same, Spec
 from nxconvert.frontends.pytorch.script.frames import ScriptRaise
 from nxconvert.frontends.pytorch.script.infer import infer_inputs
 from nxconvert.frontends.pytorch.script.interpreter import Interpreter
-from nxconvert.frontends.pytorch.script.kinship import DOUBTFUL
+from nxconvert.frontends.pytorch.script.kinship import DOUBTFUL, Doubtful
 from nxconvert.frontends.pytorch.script.signature import (
     Pinned,
     Signature,
@@ -33,7 +33,7 @@ from nxconvert.frontends.pytorch.script.signature import (
     make_argument,
     output_values,
 )
-from nxconvert.frontends.pytorch.script.state import StateKey, find_state, is_python_float, place_state
+from nxconvert.frontends.pytorch.script.state import StateKey, as_left, find_state, is_python_float, place_state
 from nxconvert.frontends.pytorch.script.values import Box, Cell, ObjectCell, is_static
 from nxconvert.frontends.pytorch.table import LoweringError
 from nxconvert.graph.builder import Builder, GraphTypeError, Value
@@ -157,9 +157,11 @@ class Program:
         outputs = dict(output_values(ip, result))
         # Contents have to be read before the block takes them back.
         for cell, _ in block.log:
-            if isinstance(cell, Box) and cell.content is not DOUBTFUL:
+            if isinstance(cell, Box) and not isinstance(cell.content, Doubtful):
                 ip.content(cell)
+        left = {key: as_left(ip, key[0].read(key[1])) for key in block.log if not isinstance(key[0], Box)}
         changed = ip.journal.close(block)
+        changed.update((key, value) for key, value in left.items() if key in changed)
         inputs = dict(zip(signature.names, arguments, strict=True))
         mutated = {name: ip.tensor(content) for name, content in _changed_inputs(inputs, changed)}
         states = find_state(ip, root, {key: content for key, content in changed.items() if key[0].born < block.born})
@@ -208,7 +210,7 @@ class Program:
 
 def _changed_inputs(inputs: dict[str, Any], changed: dict[tuple[Cell, str | None], Any]) -> Iterator[tuple[str, Any]]:
     for name, value in inputs.items():
-        if isinstance(value, Box) and changed.get((value, None), DOUBTFUL) is not DOUBTFUL:
+        if isinstance(value, Box) and not isinstance(changed.get((value, None), DOUBTFUL), Doubtful):
             yield name, changed[value, None]
 
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from nxconvert.frontends.pytorch.dtypes import DataType
 from nxconvert.frontends.pytorch.script import abstract
 from nxconvert.frontends.pytorch.script.abstract import Content, Spec
-from nxconvert.frontends.pytorch.script.kinship import DOUBTFUL
-from nxconvert.frontends.pytorch.script.values import Box, Cell, ListCell, ObjectCell
+from nxconvert.frontends.pytorch.script.kinship import Doubtful
+from nxconvert.frontends.pytorch.script.values import Box, Cell, DictCell, ListCell, Maybe, Named, ObjectCell
 from nxconvert.frontends.pytorch.table import LoweringError
 from nxconvert.graph.builder import TensorType, Value
 
@@ -46,12 +46,33 @@ def find_state(ip: Interpreter, root: ObjectCell, changed: dict[tuple[Cell, str 
         value = owner.attributes[name]
         if isinstance(value, Cell) and (value, None) in changed:
             content = changed[value, None]
-            if content is DOUBTFUL:
+            if isinstance(content, Doubtful):
                 raise LoweringError(f"it depends on data whether the model changes its {'.'.join(path)}")
             found.setdefault(
                 StateKey(path, inside=True), Content(content, value.elem) if isinstance(value, ListCell) else content
             )
     return found
+
+
+def as_left(ip: Interpreter, value: Any) -> Any:
+    """A value as the call leaves it: its tensors are new ones, which no longer show what other tensors hold.
+
+    Raises:
+        LoweringError: it depends on data what one of them holds.
+    """
+    if isinstance(value, Box):
+        return Box(ip.content(value))
+    if isinstance(value, ListCell):
+        return ListCell(as_left(ip, value.content), value.elem)
+    if isinstance(value, DictCell):
+        return DictCell(as_left(ip, value.content))
+    if isinstance(value, Maybe):
+        return Maybe(value.present, as_left(ip, value.content))
+    if isinstance(value, Named):
+        return value.like(as_left(ip, item) for item in value)
+    if isinstance(value, tuple):
+        return tuple(as_left(ip, item) for item in value)
+    return {key: as_left(ip, item) for key, item in value.items()} if isinstance(value, dict) else value
 
 
 def attributes(ip: Interpreter, root: ObjectCell) -> Iterator[tuple[tuple[str, ...], ObjectCell, str]]:

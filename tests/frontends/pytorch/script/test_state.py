@@ -295,6 +295,56 @@ def test_two_states_swap() -> None:
     check_sequence(Swap(), *calls(3))
 
 
+def test_two_states_swap_after_one_was_written() -> None:
+    class Swap(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.register_buffer("a", torch.zeros(3))
+            self.register_buffer("b", torch.ones(3))
+
+        def forward(self, x: Tensor) -> Tensor:
+            self.b.add_(x)
+            self.a, self.b = self.b, self.a
+            return self.a * 10 + self.b
+
+    check_sequence(Swap(), *calls(3))
+
+
+def test_a_view_of_a_buffer_is_state() -> None:
+    class Last(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.register_buffer("ring", torch.zeros(2, 3))
+            self.last = torch.zeros(3)
+
+        def forward(self, x: Tensor) -> Tensor:
+            y = self.last + x
+            self.ring[0] = x
+            self.ring[1] = self.ring[1] * 0.5 + x
+            self.last = self.ring[1] * 1
+            return y
+
+    check_sequence(Last(), *calls(3))
+
+
+def test_items_of_a_list_that_are_written_and_moved() -> None:
+    class Items(nn.Module):
+        items: list[Tensor]
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.items = [torch.zeros(3), torch.ones(3)]
+
+        def forward(self, x: Tensor) -> Tensor:
+            self.items[1].add_(x)
+            first = self.items[0]
+            self.items[0] = self.items[1]
+            self.items[1] = first
+            return self.items[0] * 10 + self.items[1]
+
+    check_sequence(Items(), *calls(3))
+
+
 def test_state_changed_in_branches_and_loops() -> None:
     class Busy(nn.Module):
         def __init__(self) -> None:
