@@ -65,7 +65,7 @@ def relate_all(
         twins: pairs of keys, or a key by itself, that may hold one tensor twice.
     """
     cells = {key: list(cells_in(value)) for key, value in values.items()}
-    others: dict[Cell, dict[Cell, None]] = {
+    others: dict[Box | ListCell, dict[Cell, None]] = {
         cell: dict.fromkeys(origins.get(key, ())) for key, held in cells.items() for cell in held
     }
     for pair in twins:
@@ -73,11 +73,11 @@ def relate_all(
         for cell in held:
             others[cell] |= dict.fromkeys(other for other in held if other is not cell)
     for cell, known in others.items():
-        if isinstance(cell, ListCell):  # changing a list changes no item of it
+        if isinstance(cell, Box):
+            relate(cell, known)
+        else:  # changing a list changes no item of it
             relate(cell, [other for other in known if isinstance(other, ListCell)])
             _extend(cell, [], [other for other in known if not isinstance(other, ListCell)])
-        elif isinstance(cell, Box):
-            relate(cell, known)
 
 
 def cells_in(value: Any) -> Iterator[Box | ListCell]:

@@ -187,6 +187,7 @@ class Loop:
         self._origins: dict[Key, dict[Cell, None]] = {}
         self._twins: set[frozenset[Key]] = set()
         self._doubtful: list[Cell] = []
+        self._born: int | None = None
 
     def emit(self) -> None:
         """Finds the specs, emits the node, and binds the variables to its outputs."""
@@ -251,16 +252,18 @@ class Loop:
     def _same_kin(self, outcome: Outcome) -> bool:
         """Notes what the variables hold at the end of a round; says whether that was known."""
         before = sum(map(len, self._origins.values())), len(self._twins)
+        # What was born between the first trial and this one is gone.
+        self._born = self._born or outcome.born
         holders: dict[Cell, list[Key]] = {}
         for key in self._specs:
             known = self._origins.setdefault(key, {})
             for cell in _cells_in(self._entry[key]):
-                known |= {origin: None for origin in kinship.origins(cell) if origin.born < outcome.born}
+                known |= {origin: None for origin in kinship.origins(cell) if origin.born < self._born}
             for cell in _cells_in(final(outcome, key)):
                 for origin in kinship.origins(cell):
-                    if origin.born < outcome.born:
+                    if origin.born < self._born:
                         known[origin] = None
-                    else:
+                    elif origin.born >= outcome.born:
                         holders.setdefault(origin, []).append(key)
         self._twins |= {frozenset(pair) for keys in holders.values() for pair in itertools.combinations(keys, 2)}
         return before == (sum(map(len, self._origins.values())), len(self._twins))
