@@ -73,11 +73,14 @@ def relate_all(
         for cell in held:
             others[cell] |= dict.fromkeys(other for other in held if other is not cell)
     for cell, known in others.items():
+        tensors = [other for other in known if not isinstance(other, ListCell)]
+        lists = [other for other in known if isinstance(other, ListCell)]
+        # Items that are known have kin of their own; what the graph holds of a list changes with any item.
         if isinstance(cell, Box):
-            relate(cell, known)
-        else:  # changing a list changes no item of it
-            relate(cell, [other for other in known if isinstance(other, ListCell)])
-            _extend(cell, [], [other for other in known if not isinstance(other, ListCell)])
+            relate(cell, [*tensors, *(other for other in lists if not isinstance(other.content, tuple))])
+        else:
+            relate(cell, lists)
+            _extend(cell, [], [] if isinstance(cell.content, tuple) else tensors)
 
 
 def cells_in(value: Any) -> Iterator[Box | ListCell]:

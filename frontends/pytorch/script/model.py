@@ -9,8 +9,9 @@ out to be the same in every call stays known; the rest becomes an input ``<attri
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any
 
 import onnx_ir as ir
@@ -33,7 +34,15 @@ from nxconvert.frontends.pytorch.script.signature import (
     make_argument,
     output_values,
 )
-from nxconvert.frontends.pytorch.script.state import StateKey, as_left, find_state, is_python_float, place_state
+from nxconvert.frontends.pytorch.script.state import (
+    StateKey,
+    as_left,
+    find_shared,
+    find_state,
+    is_python_float,
+    place_shared,
+    place_state,
+)
 from nxconvert.frontends.pytorch.script.values import Box, Cell, ObjectCell, is_static
 from nxconvert.frontends.pytorch.table import LoweringError
 from nxconvert.graph.builder import Builder, GraphTypeError, Value
@@ -107,6 +116,7 @@ class Call:
         state: what it wrote to attributes.
         mutated: the inputs that it changed in place, with their new content.
         fed: what the attributes held before the call, where that was not their saved value.
+        shared: the pairs of attributes that it left with one tensor, or with views of one.
     """
 
     signature: Signature
@@ -116,6 +126,7 @@ class Call:
     state: dict[StateKey, Any]
     mutated: dict[str, Value]
     fed: dict[StateKey, Any]
+    shared: set[frozenset[StateKey]]
 
 
 class Program:
@@ -137,21 +148,33 @@ class Program:
         """Tells the user something about the conversion as a whole."""
         self._options.warn(message)
 
-    def call(self, signature: Signature, state: dict[StateKey, Spec] | None = None) -> Call:
-        """Runs ``forward`` once, from the saved state or from one that specs describe."""
+    def call(
+        self,
+        signature: Signature,
+        state: Mapping[StateKey, Spec] = MappingProxyType({}),
+        shared: Set[frozenset[StateKey]] = frozenset(),
+    ) -> Call:
+        """Runs ``forward`` once, from the saved state or from one that specs describe and an earlier call left."""
         ip = self._interpreter()
         try:
-            return self._call(ip, signature, state or {})
+            return self._call(ip, signature, state, shared)
         except (LoweringError, GraphTypeError) as error:
             raise UnsupportedError([Unsupported("TorchScript's control flow", str(error), ip.where)]) from error
         except RecursionError as error:
             raise ReadError(f"{self.archive.path}: the calls in its code are nested too deeply.") from error
 
-    def _call(self, ip: Interpreter, signature: Signature, state: dict[StateKey, Spec]) -> Call:
+    def _call(
+        self,
+        ip: Interpreter,
+        signature: Signature,
+        state: Mapping[StateKey, Spec],
+        shared: Set[frozenset[StateKey]],
+    ) -> Call:
         self.warnings.clear()
         root = ip.loader.root()
         arguments = [make_argument(ip.op, argument) for argument in signature.arguments]
         fed = {key: place_state(ip, root, key, spec) for key, spec in state.items()}
+        place_shared(ip, root, shared)
         block = ip.journal.open()
         result = ip.call_root(root, tuple(arguments))
         outputs = dict(output_values(ip, result))
@@ -160,6 +183,7 @@ class Program:
             if isinstance(cell, Box) and not isinstance(cell.content, Doubtful):
                 ip.content(cell)
         left = {key: as_left(ip, key[0].read(key[1])) for key in block.log if not isinstance(key[0], Box)}
+        sharing = find_shared(ip, root) if left else set()
         changed = ip.journal.close(block)
         changed.update((key, value) for key, value in left.items() if key in changed)
         inputs = dict(zip(signature.names, arguments, strict=True))
@@ -169,7 +193,7 @@ class Program:
             self._note(
                 f"the model changes its input '{name}' in place; what it leaves there is the output '{name}_out'"
             )
-        return Call(signature, ip, inputs, outputs, states, mutated, fed)
+        return Call(signature, ip, inputs, outputs, states, mutated, fed, sharing)
 
     def finish(self, call: Call) -> ir.Model:
         """The finished model, from a run of ``forward`` with inputs that fit it."""
@@ -194,15 +218,16 @@ class Program:
         """Calls ``forward`` until the specs of its state no longer change."""
         known = _inputs_only(signature)
         specs = {key: _lasting(call.ip, known, content) for key, content in call.state.items()}
+        shared = call.shared
         for _ in range(MAX_CALLS):
-            call = self.call(signature, specs)
+            call = self.call(signature, specs, shared)
             joined = dict(specs)
             for key, content in call.state.items():
                 new = _lasting(call.ip, known, content)
                 joined[key] = abstract.join(call.ip, specs[key], new) if key in specs else new
-            if joined == specs:
+            if joined == specs and call.shared <= shared:
                 return specs, call
-            specs = joined
+            specs, shared = joined, shared | call.shared
         raise UnsupportedError(
             "the types of the model's state do not settle from call to call; export its first call with --state first"
         )

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import itertools
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from nxconvert.frontends.pytorch.dtypes import DataType
-from nxconvert.frontends.pytorch.script import abstract
+from nxconvert.frontends.pytorch.script import abstract, kinship
 from nxconvert.frontends.pytorch.script.abstract import Content, Spec
 from nxconvert.frontends.pytorch.script.kinship import Doubtful
 from nxconvert.frontends.pytorch.script.values import Box, Cell, DictCell, ListCell, Maybe, Named, ObjectCell
@@ -52,6 +53,27 @@ def find_state(ip: Interpreter, root: ObjectCell, changed: dict[tuple[Cell, str 
                 StateKey(path, inside=True), Content(content, value.elem) if isinstance(value, ListCell) else content
             )
     return found
+
+
+def find_shared(ip: Interpreter, root: ObjectCell) -> set[frozenset[StateKey]]:
+    """The pairs of attributes that hold one tensor, or views of one."""
+    holders: dict[Cell, list[StateKey]] = {}
+    for path, owner, name in attributes(ip, root):
+        for cell in kinship.cells_in(owner.attributes[name]):
+            for origin in kinship.origins(cell):
+                holders.setdefault(origin, []).append(StateKey(path, inside=False))
+    return {frozenset(pair) for keys in holders.values() for pair in itertools.combinations(keys, 2)}
+
+
+def place_shared(ip: Interpreter, root: ObjectCell, pairs: Iterable[frozenset[StateKey]]) -> None:
+    """Says that the attributes of a pair may hold one tensor, as an earlier call left it there."""
+    values = {}
+    for key in {key for pair in pairs for key in pair}:
+        owner = root
+        for name in key.path[:-1]:
+            owner = ip.loader.attribute(owner, name)
+        values[key] = ip.loader.attribute(owner, key.path[-1])
+    kinship.relate_all(values, {}, pairs)
 
 
 def as_left(ip: Interpreter, value: Any) -> Any:

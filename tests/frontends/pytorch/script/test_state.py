@@ -1,5 +1,7 @@
 """Attributes and buffers that `forward` changes: what one call leaves is what the next one begins with."""
 
+import contextlib
+
 import numpy as np
 import pytest
 
@@ -343,6 +345,54 @@ def test_items_of_a_list_that_are_written_and_moved() -> None:
             return self.items[0] * 10 + self.items[1]
 
     check_sequence(Items(), *calls(3))
+
+
+def test_attributes_that_a_call_leaves_as_one_tensor() -> None:
+    class Last(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.register_buffer("ring", torch.zeros(2, 3))
+            self.last = torch.zeros(3)
+
+        def forward(self, x: Tensor) -> Tensor:
+            self.ring[1] = self.ring[1] * 0.5 + x
+            y = x + self.last
+            self.last = self.ring[1]
+            return y
+
+    class Both(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.a = torch.zeros(3)
+            self.b = torch.zeros(3)
+
+        def forward(self, x: Tensor) -> Tensor:
+            self.a.add_(x)
+            y = self.a * 10 + self.b
+            self.a = x * 2
+            self.b = self.a
+            return y
+
+    for program in (Last(), Both()):
+        with contextlib.suppress(nxconvert.UnsupportedError):
+            check_sequence(program, *calls(3))
+
+
+def test_an_attribute_and_a_list_that_a_call_leaves_with_one_tensor() -> None:
+    class Listed(nn.Module):
+        history: list[Tensor]
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.a = torch.zeros(3)
+            self.history = [torch.zeros(3)]
+
+        def forward(self, x: Tensor) -> Tensor:
+            self.a.add_(x)
+            self.history[0] = self.a
+            return self.history[0] + self.a
+
+    check_sequence(Listed(), *calls(3))
 
 
 def test_state_changed_in_branches_and_loops() -> None:
