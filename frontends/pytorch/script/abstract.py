@@ -38,7 +38,7 @@ from nxconvert.graph.builder import Builder, TensorType, Value
 from nxconvert.graph.dims import Dim, Int, bounds
 
 if TYPE_CHECKING:
-    from nxconvert.frontends.pytorch.script.interpreter import Interpreter
+    from nxconvert.frontends.pytorch.script.machine import Machine
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,7 +105,7 @@ class Unjoinable(LoweringError):
     """Two paths give a variable values that no one graph value can carry."""
 
 
-def join(ip: Interpreter, a: Spec, b: Spec) -> Spec:
+def join(ip: Machine, a: Spec, b: Spec) -> Spec:
     """The spec that covers both.
 
     Raises:
@@ -156,7 +156,7 @@ def _join_doubtful(a: Spec, b: Spec) -> Spec:
     return a if _is_doubtful(a) else b
 
 
-def _join_nothing(ip: Interpreter, a: Spec, b: Spec) -> Spec:
+def _join_nothing(ip: Machine, a: Spec, b: Spec) -> Spec:
     if isinstance(a, NothingSpec) and isinstance(b, NothingSpec):
         return a
     other = b if isinstance(a, NothingSpec) else a
@@ -171,7 +171,7 @@ def _join_tensors(a: TensorSpec, b: TensorSpec) -> TensorSpec:
     return TensorSpec(a.dtype, tuple(x if x == y else None for x, y in zip(a.dims, b.dims, strict=True)))
 
 
-def _join_lists(ip: Interpreter, a: Spec, b: Spec) -> Spec:
+def _join_lists(ip: Machine, a: Spec, b: Spec) -> Spec:
     elements = [_element(ip, x) for x in (a, b)]
     known = [x for x in elements if x is not None]
     if not known:
@@ -188,7 +188,7 @@ def _join_lists(ip: Interpreter, a: Spec, b: Spec) -> Spec:
     return first
 
 
-def _element(ip: Interpreter, spec: Spec) -> SequenceSpec | None:
+def _element(ip: Machine, spec: Spec) -> SequenceSpec | None:
     """What the items of a list have in common; None for an empty one."""
     if isinstance(spec, SequenceSpec):
         return spec
@@ -228,7 +228,7 @@ def same(a: Any, b: Any) -> bool:
     return isinstance(a, dict) and a.keys() == b.keys() and all(same(a[k], b[k]) for k in a)
 
 
-def widen(ip: Interpreter, spec: Spec) -> Spec:
+def widen(ip: Machine, spec: Spec) -> Spec:
     """The spec of a known value by its type alone, one level deep."""
     if not isinstance(spec, Same):
         return spec
@@ -253,7 +253,7 @@ def widen(ip: Interpreter, spec: Spec) -> Spec:
     return _widen_items(ip, value, spec)
 
 
-def _widen_items(ip: Interpreter, value: Any, spec: Spec) -> Spec:
+def _widen_items(ip: Machine, value: Any, spec: Spec) -> Spec:
     if isinstance(value, Named):
         return ItemsSpec(f"tuple {value.qualname}", tuple(map(Same, value)), value.like, value.fields)
     if isinstance(value, tuple):
@@ -291,7 +291,7 @@ class Content:
     elem: str | None = None
 
 
-def _widen_content(ip: Interpreter, content: Content) -> Spec:
+def _widen_content(ip: Machine, content: Content) -> Spec:
     value = content.value
     if isinstance(value, (tuple, Collected)):
         items = value.items if isinstance(value, Collected) else value
@@ -358,7 +358,7 @@ def names_of(spec: Spec, name: str) -> Iterator[str]:
         yield name
 
 
-def flatten(ip: Interpreter, spec: Spec, value: Any) -> Iterator[Value]:
+def flatten(ip: Machine, spec: Spec, value: Any) -> Iterator[Value]:
     """The graph values that carry ``value``, emitted where they are not there yet."""
     if isinstance(spec, (Same, NothingSpec)):
         return
@@ -389,7 +389,7 @@ def _items(value: Any) -> Any:
     return value.values() if isinstance(value, dict) else value
 
 
-def _flatten_maybe(ip: Interpreter, spec: MaybeSpec, value: Any) -> Iterator[Value]:
+def _flatten_maybe(ip: Machine, spec: MaybeSpec, value: Any) -> Iterator[Value]:
     if isinstance(value, Maybe):
         yield value.present
         yield from flatten(ip, spec.content, value.content)
@@ -401,7 +401,7 @@ def _flatten_maybe(ip: Interpreter, spec: MaybeSpec, value: Any) -> Iterator[Val
         yield from flatten(ip, spec.content, value)
 
 
-def _dummies(ip: Interpreter, spec: Spec) -> Iterator[Value]:
+def _dummies(ip: Machine, spec: Spec) -> Iterator[Value]:
     """Values of the types that ``spec`` asks for, never used: of the right dims where those are known, else empty."""
     if isinstance(spec, TensorSpec):
         dims = [d if d is not None and ip.op.knows(d) else 0 for d in spec.dims]
@@ -419,7 +419,7 @@ def _dummies(ip: Interpreter, spec: Spec) -> Iterator[Value]:
             yield from _dummies(ip, item)
 
 
-def _as_sequence(ip: Interpreter, spec: SequenceSpec, value: Any) -> Value:
+def _as_sequence(ip: Machine, spec: SequenceSpec, value: Any) -> Value:
     if isinstance(value, Content):
         value = value.value
     if isinstance(value, ListCell):
@@ -432,7 +432,7 @@ def _as_sequence(ip: Interpreter, spec: SequenceSpec, value: Any) -> Value:
     return ip.op.SequenceConstruct(*items) if items else ip.op.SequenceEmpty(dtype=spec.dtype)
 
 
-def rebuild(ip: Interpreter, spec: Spec, values: Iterator[Value]) -> Any:
+def rebuild(ip: Machine, spec: Spec, values: Iterator[Value]) -> Any:
     """The value that ``spec`` describes, from the graph values that carry it."""
     if isinstance(spec, Same):
         return spec.value.value if isinstance(spec.value, Content) else spec.value

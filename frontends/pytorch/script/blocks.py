@@ -24,7 +24,7 @@ from nxconvert.frontends.pytorch.script.values import (
 from nxconvert.graph.builder import Builder
 
 if TYPE_CHECKING:
-    from nxconvert.frontends.pytorch.script.interpreter import Interpreter
+    from nxconvert.frontends.pytorch.script.machine import Machine
 
 Key = tuple[Any, "str | None"]
 """What a block can change: (name, None) of a variable, or (cell, slot)."""
@@ -47,7 +47,7 @@ class Outcome:
     born: int
 
 
-def run_block(ip: Interpreter, frame: Frame, action: Callable[[Frame], None]) -> Outcome:
+def run_block(ip: Machine, frame: Frame, action: Callable[[Frame], None]) -> Outcome:
     """Runs ``action`` in a child builder and under the journal; the cells outside are as before when it returns."""
     op, block = ip.op.child(), ip.journal.open()
     local = type(frame)(frame.path, dict(frame.variables))
@@ -65,7 +65,7 @@ def run_block(ip: Interpreter, frame: Frame, action: Callable[[Frame], None]) ->
     return Outcome(op, local, changed, block.born)
 
 
-def settle(ip: Interpreter, value: Any) -> None:
+def settle(ip: Machine, value: Any) -> None:
     """Reads again every view that ``value`` holds, so that its content is that at the end of the block."""
     if isinstance(value, Box):
         if value.source is not None:
@@ -84,7 +84,7 @@ def settle(ip: Interpreter, value: Any) -> None:
 
 
 @contextmanager
-def at_end_of(ip: Interpreter, outcome: Outcome) -> Iterator[None]:
+def at_end_of(ip: Machine, outcome: Outcome) -> Iterator[None]:
     """Emits into the block once more, with the cells outside as the block left them."""
     before = {key: key[0].read(key[1]) for key in outcome.changed}
     for (cell, slot), content in outcome.changed.items():

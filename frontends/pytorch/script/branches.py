@@ -35,6 +35,7 @@ from nxconvert.graph.dims import Dim, Int
 
 if TYPE_CHECKING:
     from nxconvert.frontends.pytorch.script.interpreter import Interpreter
+    from nxconvert.frontends.pytorch.script.machine import Machine
 
 
 def traced_if(ip: Interpreter, condition: Value, node: ast.If, frame: Frame) -> None:
@@ -68,7 +69,7 @@ def _keys(node: ast.If, outcomes: list[Outcome]) -> list[Key]:
     return keys
 
 
-def _merge(ip: Interpreter, condition: Value, frame: Frame, then: Outcome, otherwise: Outcome, keys: list[Key]) -> None:
+def _merge(ip: Machine, condition: Value, frame: Frame, then: Outcome, otherwise: Outcome, keys: list[Key]) -> None:
     pairs = [(final(then, key), final(otherwise, key)) for key in keys]
     specs = [_decided(condition, a, b) or abstract.outer(ip.op, abstract.join(ip, Same(a), Same(b))) for a, b in pairs]
     values: list[list[Value]] = []
@@ -122,7 +123,7 @@ def _decided(condition: Value, a: Any, b: Any) -> Decided | None:
     return None
 
 
-def _negated(ip: Interpreter, spec: Decided) -> Scalar:
+def _negated(ip: Machine, spec: Decided) -> Scalar:
     return Scalar(ip.op.Not(spec.condition) if spec.negated else spec.condition)
 
 
@@ -133,7 +134,7 @@ class _Aliases:
     be said outside of the branches. Where it cannot, and of lists, it is kin.
     """
 
-    def __init__(self, ip: Interpreter, condition: Value, then: Outcome, otherwise: Outcome) -> None:
+    def __init__(self, ip: Machine, condition: Value, then: Outcome, otherwise: Outcome) -> None:
         self._ip = ip
         self._condition = condition
         self._born = then.born
@@ -214,7 +215,7 @@ def _parts(value: Any) -> Any:
     return value if isinstance(value, tuple) else None
 
 
-def pick(ip: Interpreter, condition: Value, a: Value, b: Value, dims: tuple[Int, ...] | None = None) -> Value:
+def pick(ip: Machine, condition: Value, a: Value, b: Value, dims: tuple[Int, ...] | None = None) -> Value:
     """``a`` if the condition holds, else ``b``; of ``dims``, or of what both have in common."""
     if _choosable(a, b):
         return ip.op.Where(condition, a, b)
@@ -228,7 +229,7 @@ def pick(ip: Interpreter, condition: Value, a: Value, b: Value, dims: tuple[Int,
     return ip.op.node("If", [condition], branches, [TensorType(a.etype, common)])[0]
 
 
-def choose(ip: Interpreter, condition: Value, then: Callable[[], Any], otherwise: Callable[[], Any]) -> Any:
+def choose(ip: Machine, condition: Value, then: Callable[[], Any], otherwise: Callable[[], Any]) -> Any:
     """The result of one of two actions, chosen when the graph runs."""
     frame = Frame("", {})
 

@@ -35,7 +35,7 @@ from nxconvert.graph.builder import Value
 from nxconvert.graph.dims import Dim, Int, floordiv, product, require
 
 if TYPE_CHECKING:
-    from nxconvert.frontends.pytorch.script.interpreter import Interpreter
+    from nxconvert.frontends.pytorch.script.machine import Machine
 
 HANDLERS = (lists, mappings, questions, strings)
 """The modules that compute operators while reading; importing them fills the registry."""
@@ -97,7 +97,7 @@ _USUAL_RANKS = {
 _WEAKLY_USUAL_RANKS = {"linear": (0, 2), "addmm": (1, 2)}
 
 
-def call_operator(ip: Interpreter, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+def call_operator(ip: Machine, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """The result of an operator on the interpreter's values.
 
     Args:
@@ -146,7 +146,7 @@ def _open_choice(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tu
 
 
 def _both_ways(
-    ip: Interpreter,
+    ip: Machine,
     name: str,
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
@@ -164,13 +164,13 @@ def _both_ways(
     return branches.choose(ip, condition, lambda: called_with(a), lambda: called_with(b))
 
 
-def explain(ip: Interpreter, name: str, error: Exception) -> UnsupportedError:
+def explain(ip: Machine, name: str, error: Exception) -> UnsupportedError:
     """The error that tells the user which operator of theirs cannot be lowered, and where it stands."""
     operator = name if "::" in name else f"aten::{name}"
     return UnsupportedError([Unsupported(operator, str(error), ip.where)])
 
 
-def _call_table(ip: Interpreter, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+def _call_table(ip: Machine, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     op = ip.op
     plain_args = unwrap_all(ip, args)
     plain_kwargs = {key: unwrap(ip, value) for key, value in kwargs.items()}
@@ -191,7 +191,7 @@ def _call_table(ip: Interpreter, name: str, args: tuple[Any, ...], kwargs: dict[
     return result
 
 
-def _update_running_statistics(ip: Interpreter, args: tuple[Any, ...]) -> None:
+def _update_running_statistics(ip: Machine, args: tuple[Any, ...]) -> None:
     """What ``batch_norm`` in training mode does to the statistics that it is given: they move towards the batch's."""
     op, x, momentum = ip.op, ip.plain(args[0]), args[6]
     axes = [axis for axis in range(x.rank) if axis != 1]
@@ -206,20 +206,20 @@ def _update_running_statistics(ip: Interpreter, args: tuple[Any, ...]) -> None:
         ip.write(box, op.Add(op.Mul(old, 1 - momentum), op.Mul(op.cast(new, old.etype), momentum)))
 
 
-def _implicit_number(ip: Interpreter, value: Any, plain: Any) -> Any:
+def _implicit_number(ip: Machine, value: Any, plain: Any) -> Any:
     if isinstance(value, Box) and isinstance(plain, Value) and not plain.rank:
         kind = "bool" if plain.etype == DataType.BOOL else "float" if plain.etype.is_floating_point() else "int"
         return ip.number(value, kind)
     return plain
 
 
-def _note_rank(ip: Interpreter, weight: int, args: list[Any], position: int, rank: int) -> None:
+def _note_rank(ip: Machine, weight: int, args: list[Any], position: int, rank: int) -> None:
     """Remembers whether an operator gets its input in its usual form."""
     if position < len(args) and isinstance(args[position], Value) and not args[position].is_sequence:
         ip.evidence.append((weight, args[position].rank == rank))
 
 
-def _functional(ip: Interpreter, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+def _functional(ip: Machine, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     result = _call_table(ip, name, args, kwargs)
     first = args[0] if args else None
     if not isinstance(first, Box):
@@ -237,7 +237,7 @@ def _functional(ip: Interpreter, name: str, args: tuple[Any, ...], kwargs: dict[
 
 
 def _view_or_copy(
-    ip: Interpreter, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any, is_view: bool | None
+    ip: Machine, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any, is_view: bool | None
 ) -> Any:
     """A view, a copy, or what may be either and is refused once that matters."""
     if is_view:
@@ -248,7 +248,7 @@ def _view_or_copy(
     return copy
 
 
-def _view(ip: Interpreter, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> Any:
+def _view(ip: Machine, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> Any:
     base = args[0]
     if result is ip.content(base):
         return base
@@ -285,7 +285,7 @@ def _unbound(
     return Unbound(base, axis % len(dims), count if name == "split" else -floordiv(-dims[axis], count))
 
 
-def _in_place(ip: Interpreter, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+def _in_place(ip: Machine, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """``x.add_(y)``: the functional form, cast back to the dtype of ``x`` and written to it."""
     target = args[0]
     if not isinstance(target, Box):
@@ -302,7 +302,7 @@ def _in_place(ip: Interpreter, name: str, args: tuple[Any, ...], kwargs: dict[st
     return target
 
 
-def _into_out(ip: Interpreter, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+def _into_out(ip: Machine, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     target = kwargs["out"]
     result = wrap(_call_table(ip, name, args, {key: value for key, value in kwargs.items() if key != "out"}))
     targets = target.content if isinstance(target, ListCell) else target if isinstance(target, tuple) else (target,)
@@ -311,7 +311,7 @@ def _into_out(ip: Interpreter, name: str, args: tuple[Any, ...], kwargs: dict[st
     return target
 
 
-def _on_numbers(ip: Interpreter, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Box | None:
+def _on_numbers(ip: Machine, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Box | None:
     """Integer arithmetic of rank-0 tensors that are known as numbers, as traced size computations have it."""
     if kwargs and kwargs != {"alpha": 1}:
         return None
@@ -338,12 +338,12 @@ def _on_numbers(ip: Interpreter, name: str, args: tuple[Any, ...], kwargs: dict[
 # ---- between the interpreter's values and the lowerings' -------------------------------------------------------------
 
 
-def unwrap_all(ip: Interpreter, args: tuple[Any, ...]) -> list[Any]:
+def unwrap_all(ip: Machine, args: tuple[Any, ...]) -> list[Any]:
     """Arguments as lowerings take them."""
     return [unwrap(ip, arg) for arg in args]
 
 
-def unwrap(ip: Interpreter, value: Any) -> Any:
+def unwrap(ip: Machine, value: Any) -> Any:
     """A value as lowerings take it: boxes as graph values, lists as Python lists or as sequences of the graph."""
     if isinstance(value, Box):
         return ip.tensor(value)
@@ -379,7 +379,7 @@ def wrap(result: Any) -> Any:
 # ---- small services of the interpreter -------------------------------------------------------------------------------
 
 
-def unpack(ip: Interpreter, value: Any, count: int) -> tuple[Any, ...]:
+def unpack(ip: Machine, value: Any, count: int) -> tuple[Any, ...]:
     """The items of a tuple or list that ``count`` targets are assigned from."""
     if isinstance(value, ListCell):
         if isinstance(value.content, Unbound):
@@ -392,7 +392,7 @@ def unpack(ip: Interpreter, value: Any, count: int) -> tuple[Any, ...]:
     return value
 
 
-def get_item(ip: Interpreter, value: Any, index: Any) -> Any:
+def get_item(ip: Machine, value: Any, index: Any) -> Any:
     """``value[index]`` of a list, tuple, dict or string."""
     if isinstance(value, DictCell):
         if index not in value.content:
@@ -421,7 +421,7 @@ def torch_constant(name: str) -> int:
     return _TORCH_CONSTANTS[name]
 
 
-def call_packed_method(ip: Interpreter, receiver: Any, name: str) -> Any:
+def call_packed_method(ip: Machine, receiver: Any, name: str) -> Any:
     """A method of the packed parameters of a quantized layer: all of them give a part of what was packed."""
     if name == "tolist" and isinstance(receiver, Box):
         return _to_list(ip, receiver)
@@ -432,7 +432,7 @@ def call_packed_method(ip: Interpreter, receiver: Any, name: str) -> Any:
     raise UnsupportedError([Unsupported(f"{type(receiver).__name__}.{name}", "a method of a built-in class", ip.where)])
 
 
-def _to_list(ip: Interpreter, box: Box) -> Any:
+def _to_list(ip: Machine, box: Box) -> Any:
     """``x.tolist()`` of a tensor of known dims: numbers, and lists of them."""
     value = ip.plain(box)
     if not value.rank:

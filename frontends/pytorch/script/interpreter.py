@@ -12,37 +12,28 @@ from __future__ import annotations
 import ast
 import math
 from collections.abc import Callable
-from contextlib import contextmanager
 from typing import Any
 
 from nxconvert.errors import ReadError
 from nxconvert.formats.torch_archive import TorchArchive
 from nxconvert.formats.torchscript import ClassInfo, EnumInfo, FunctionInfo, NamedTupleInfo, ScriptCode
-from nxconvert.frontends.pytorch.compound import Compound
-from nxconvert.frontends.pytorch.ops.common import as_tensor
-from nxconvert.frontends.pytorch.script import branches, dispatch, kinship, loops, numbers
-from nxconvert.frontends.pytorch.script.frames import BoundMethod, Frame, NeedInput
+from nxconvert.frontends.pytorch.script import branches, dispatch, loops, numbers
+from nxconvert.frontends.pytorch.script.frames import BoundMethod, Frame
+from nxconvert.frontends.pytorch.script.machine import Machine
 from nxconvert.frontends.pytorch.script.objects import Loader
 from nxconvert.frontends.pytorch.script.strings import to_text
 from nxconvert.frontends.pytorch.script.values import (
     Box,
     DictCell,
-    EitherOf,
     EnumMember,
-    Journal,
     ListCell,
     Maybe,
     Named,
-    Number,
     ObjectCell,
     Uninitialized,
-    Unknown,
-    ViewOf,
-    is_number,
 )  # fmt: skip
-from nxconvert.frontends.pytorch.table import LoweringError, Scalar, aten
-from nxconvert.frontends.pytorch.views import write_back
-from nxconvert.graph.builder import Builder, GraphTypeError, Value
+from nxconvert.frontends.pytorch.table import LoweringError
+from nxconvert.graph.builder import Builder, GraphTypeError
 
 MAX_CALL_DEPTH = 200
 _CONSTANT_NAMES = {"inf": math.inf, "nan": math.nan, "None": None, "True": True, "False": False}
@@ -57,28 +48,19 @@ class _Returned:
         self.value = value
 
 
-class Interpreter:
+class Interpreter(Machine):
     """Runs one archive's code into a builder.
 
     Attributes:
-        op: the builder of the innermost block.
-        journal: the changes that the open blocks have made.
         code: the archive's code.
         loader: makes values of what the archive's pickles hold.
-        warn: is told what the user should know.
-    steps: how many statements have been run.
-    evidence: for each operator so far that has a usual form, how much that weighs, and whether its input had it.
     """
 
     def __init__(self, archive: TorchArchive, code: ScriptCode, op: Builder, warn: Callable[[str], None]) -> None:
+        super().__init__(op, warn)
         self.archive = archive
         self.code = code
-        self.op = op
-        self.warn = warn
-        self.journal = Journal()
-        self.evidence: list[tuple[int, bool]] = []
         self.loader = Loader(archive, code, self)
-        self.steps = 0
         self._depth = 0
         self._where: tuple[str, ast.AST] | None = None
         self._statements: dict[type, Callable[[Any, Frame], _Returned | None]] = {
@@ -110,84 +92,6 @@ class Interpreter:
     def where(self) -> str:
         """The user's file and line of what is being run."""
         return self.code.location(*self._where) if self._where else ""
-
-    @contextmanager
-    def building(self, op: Builder) -> Any:
-        """Emits into ``op``."""
-        before, self.op = self.op, op
-        try:
-            yield op
-        finally:
-            self.op = before
-
-    # ---- boxes -------------------------------------------------------------------------------------------------------
-
-    def content(self, box: Box) -> Any:
-        """What ``box`` holds now; a view is read again if its base has changed since."""
-        source = box.source
-        if source is None:
-            if isinstance(box.content, Unknown):
-                raise NeedInput(box.content.name)
-            kinship.check(box)
-            return box.content
-        roots = tuple(box.roots())
-        for root in roots:
-            kinship.check(root)
-        contents = tuple(root.content for root in roots)
-        if all(a is b for a, b in zip(box.seen[0], contents, strict=True)) and self.op.sees(box.seen[1]):
-            return box.content
-        if isinstance(source, EitherOf):
-            sides = [self.plain(side) if side is not None else box.content for side in (source.then, source.otherwise)]
-            result = branches.pick(self, source.condition, sides[0], sides[1])
-        else:
-            args = [self.tensor(source.base), *dispatch.unwrap_all(self, source.args)]
-            kwargs = {name: dispatch.unwrap(self, value) for name, value in source.kwargs.items()}
-            result = aten.find(source.operator, args, kwargs).function(self.op, *args, **kwargs)
-            result = result if source.output is None else result[source.output]
-        box.content, box.seen = result, (contents, self.op)
-        return result
-
-    def plain(self, value: Any) -> Value:
-        """A tensor variable, or a number, as one ordinary graph value."""
-        tensor = self.tensor(value)
-        return tensor.plain(self.op) if isinstance(tensor, Compound) else tensor
-
-    def tensor(self, value: Any) -> Any:
-        """A tensor variable, or a number, as a graph value, or as the several that a compound tensor is made of."""
-        if isinstance(value, Box):
-            value = self.content(value)
-        if isinstance(value, Number):
-            return as_tensor(self.op, value.number, value.dtype)
-        if isinstance(value, Maybe):
-            raise LoweringError("a tensor that may be None is used where none may be")
-        return as_tensor(self.op, value) if is_number(value) else value
-
-    def write(self, box: Box, value: Any) -> None:
-        """Changes the content of ``box``, and so that of everything it looks at."""
-        source = box.source
-        if source is None:
-            self.journal.write(box, None, value)
-            kinship.changed(self, box)
-        elif isinstance(source, ViewOf):
-            base = self.tensor(source.base)
-            args = dispatch.unwrap_all(self, source.args)
-            kwargs = {name: dispatch.unwrap(self, item) for name, item in source.kwargs.items()}
-            self.write(
-                source.base, write_back(source.operator, self.op, base, self.tensor(value), args, kwargs, source.output)
-            )
-        else:
-            self._write_either(box, source, self.tensor(value))
-
-    def _write_either(self, box: Box, source: EitherOf, value: Value) -> None:
-        """Writes to both of the boxes that ``box`` may be, to each only where the condition says so."""
-        for side, chosen in ((source.then, True), (source.otherwise, False)):
-            if side is None:
-                continue
-            before = self.plain(side)
-            sides = (value, before) if chosen else (before, value)
-            self.write(side, branches.pick(self, source.condition, *sides, dims=before.dims))
-        self.journal.write(box, None, value)
-        box.seen = (tuple(root.content for root in box.roots()), self.op)
 
     # ---- calls of functions ------------------------------------------------------------------------------------------
 
@@ -303,12 +207,6 @@ class Interpreter:
     def _while(self, node: ast.While, frame: Frame) -> None:
         loops.while_loop(self, node, frame)
 
-    def truth(self, value: Any) -> bool | Scalar:
-        """A condition: known, or a bool scalar of the graph."""
-        if isinstance(value, Box):
-            return self.number(value, "bool")
-        return numbers.to_bool(self.op, value)
-
     # ---- expressions -------------------------------------------------------------------------------------------------
 
     def evaluate(self, node: ast.expr, frame: Frame) -> Any:
@@ -403,10 +301,6 @@ class Interpreter:
         except (LoweringError, GraphTypeError, LookupError) as error:
             raise dispatch.explain(self, name, error) from error
 
-    def invoke(self, name: str, *args: Any) -> Any:
-        """Calls an operator that the program implies and does not spell out."""
-        return dispatch.call_operator(self, name, args, {})
-
     def apply(self, callee: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Calls a function, a method or a class that is a value."""
         if isinstance(callee, BoundMethod):
@@ -423,20 +317,6 @@ class Interpreter:
                 self.call(callee.methods["__init__"], (made, *args), kwargs)
             return made
         raise ReadError(f"{self.archive.path} is damaged: its code calls a {type(callee).__name__}.")
-
-    def number(self, value: Any, kind: str) -> Any:
-        """``int(value)``, ``float(value)`` or ``bool(value)``."""
-        if isinstance(value, Box):
-            content = self.content(value)
-            value = (
-                content.number
-                if isinstance(content, Number)
-                else numbers.from_tensor(self.op, self.tensor(value), kind)
-            )
-        if isinstance(value, str):
-            return {"int": int, "float": float, "bool": bool}[kind](value)
-        convert = {"int": numbers.to_int, "float": numbers.to_float, "bool": numbers.to_bool}[kind]
-        return convert(self.op, value)
 
 
 def dotted(node: ast.expr, frame: Frame) -> str | None:

@@ -15,7 +15,7 @@ from nxconvert.frontends.pytorch.script.values import Box, Cell, DictCell, Kin, 
 from nxconvert.frontends.pytorch.table import LoweringError
 
 if TYPE_CHECKING:
-    from nxconvert.frontends.pytorch.script.interpreter import Interpreter
+    from nxconvert.frontends.pytorch.script.machine import Machine
 
 
 class Doubtful:
@@ -142,7 +142,7 @@ def check(cell: Box | ListCell) -> None:
             )
 
 
-def changed(ip: Interpreter, cell: Box | ListCell) -> None:
+def changed(ip: Machine, cell: Box | ListCell) -> None:
     """What ``cell`` may be is doubtful from now on, since ``cell`` was changed."""
     for other in _kin_of(cell):
         ip.journal.write(other, None, Doubtful(cell))

@@ -22,7 +22,7 @@ from nxconvert.graph.builder import TensorType, Value
 from nxconvert.graph.dims import Dim, Int, floordiv, maximum
 
 if TYPE_CHECKING:
-    from nxconvert.frontends.pytorch.script.interpreter import Interpreter
+    from nxconvert.frontends.pytorch.script.machine import Machine
 
 
 MAX_ITEMS = 1 << 20
@@ -33,7 +33,7 @@ class GrowthOnly(LoweringError):
     """A list that a loop fills is read inside the loop, so it cannot be stacked after it."""
 
 
-def read(ip: Interpreter, cell: ListCell) -> tuple[Any, ...] | Value:
+def read(ip: Machine, cell: ListCell) -> tuple[Any, ...] | Value:
     """A list's items, or the sequence value that holds them.
 
     Raises:
@@ -50,7 +50,7 @@ def read(ip: Interpreter, cell: ListCell) -> tuple[Any, ...] | Value:
     return content
 
 
-def sequence_of(ip: Interpreter, content: Stacked | Unbound) -> Value:
+def sequence_of(ip: Machine, content: Stacked | Unbound) -> Value:
     """The items of a list that one tensor holds, as a sequence."""
     if isinstance(content, Stacked):
         return ip.op.SplitToSequence(content.value, None, axis=0, keepdims=0)
@@ -59,7 +59,7 @@ def sequence_of(ip: Interpreter, content: Stacked | Unbound) -> Value:
     return ip.op.SplitToSequence(ip.plain(content.base), ip.op.dim_value(content.size), axis=content.axis)
 
 
-def length(ip: Interpreter, cell: ListCell) -> Int:
+def length(ip: Machine, cell: ListCell) -> Int:
     """``len(cell)``."""
     if isinstance(cell.content, Stacked):
         return cell.content.value.dims[0]
@@ -84,7 +84,7 @@ def kind_of(value: Any) -> str:
     return type(value).__name__
 
 
-def _store(ip: Interpreter, cell: ListCell, content: Any, put: Any = None) -> None:
+def _store(ip: Machine, cell: ListCell, content: Any, put: Any = None) -> None:
     """Changes a list; ``put`` is the item that a sequence got by it, and that stays the tensor it is."""
     kinship.check(cell)
     ip.journal.write(cell, None, content)
@@ -93,7 +93,7 @@ def _store(ip: Interpreter, cell: ListCell, content: Any, put: Any = None) -> No
         kinship.contains(cell, put)
 
 
-def item_at(ip: Interpreter, cell: ListCell, index: Int) -> Any:
+def item_at(ip: Machine, cell: ListCell, index: Int) -> Any:
     """``cell[index]``."""
     kinship.check(cell)
     content = cell.content
@@ -111,7 +111,7 @@ def item_at(ip: Interpreter, cell: ListCell, index: Int) -> Any:
     return _element(ip, cell, ip.op.SequenceAt(as_sequence(ip, cell), index))
 
 
-def _part(ip: Interpreter, cell: ListCell, content: Unbound, index: Int) -> Any:
+def _part(ip: Machine, cell: ListCell, content: Unbound, index: Int) -> Any:
     """A part of an axis, as the view of the base that it is."""
     if content.size is None:
         return ip.invoke("select", content.base, content.axis, index)
@@ -120,7 +120,7 @@ def _part(ip: Interpreter, cell: ListCell, content: Unbound, index: Int) -> Any:
     return ip.invoke("slice", content.base, content.axis, index * content.size, (index + 1) * content.size)
 
 
-def _element(ip: Interpreter, cell: ListCell, value: Value) -> Any:
+def _element(ip: Machine, cell: ListCell, value: Value) -> Any:
     """An item of a sequence: a tensor, or a number where the list holds numbers."""
     if cell.elem in ("int", "float", "bool"):
         return numbers.from_tensor(ip.op, value, cell.elem)
@@ -132,7 +132,7 @@ def _element(ip: Interpreter, cell: ListCell, value: Value) -> Any:
     return item
 
 
-def as_sequence(ip: Interpreter, cell: ListCell) -> Value:
+def as_sequence(ip: Machine, cell: ListCell) -> Value:
     """The list as a sequence value of the graph."""
     content = read(ip, cell)
     if isinstance(content, Value):
@@ -144,12 +144,12 @@ def as_sequence(ip: Interpreter, cell: ListCell) -> Value:
     return ip.op.SequenceConstruct(*items) if items else ip.op.SequenceEmpty(dtype=dtype or DataType.FLOAT)
 
 
-def _content(ip: Interpreter, value: Any, sequence: Value) -> Value:
+def _content(ip: Machine, value: Any, sequence: Value) -> Value:
     """An item as an element of a sequence."""
     return ip.plain(value) if isinstance(value, Box) else as_tensor(ip.op, value, sequence.etype)
 
 
-def _place(ip: Interpreter, sequence: Value, index: Int) -> Value:
+def _place(ip: Machine, sequence: Value, index: Int) -> Value:
     """``index`` as a place in a sequence, counted from its beginning."""
     if isinstance(index, int) and index >= 0:
         return ip.op.const(index)
@@ -163,7 +163,7 @@ def _static_index(index: Any, what: str) -> int:
 
 
 @register(LISTS, "append")
-def _append(ip: Interpreter, cell: ListCell, item: Any) -> ListCell:
+def _append(ip: Machine, cell: ListCell, item: Any) -> ListCell:
     content = cell.content
     cell.appends.append(ip.journal.depth)
     if isinstance(content, Collected):
@@ -178,13 +178,13 @@ def _append(ip: Interpreter, cell: ListCell, item: Any) -> ListCell:
 
 
 @register(LISTS, "extend", "add_")
-def _extend(ip: Interpreter, cell: ListCell, other: ListCell) -> ListCell:
+def _extend(ip: Machine, cell: ListCell, other: ListCell) -> ListCell:
     for item in _iterate(ip, other):
         _append(ip, cell, item)
     return cell
 
 
-def _iterate(ip: Interpreter, cell: ListCell) -> tuple[Any, ...]:
+def _iterate(ip: Machine, cell: ListCell) -> tuple[Any, ...]:
     content = read(ip, cell)
     if isinstance(content, Value):
         raise LoweringError("the items of a list whose length depends on data are taken one by one")
@@ -192,7 +192,7 @@ def _iterate(ip: Interpreter, cell: ListCell) -> tuple[Any, ...]:
 
 
 @register(LISTS, "insert")
-def _insert(ip: Interpreter, cell: ListCell, index: Int, item: Any) -> None:
+def _insert(ip: Machine, cell: ListCell, index: Int, item: Any) -> None:
     content = read(ip, cell)
     if isinstance(content, tuple) and isinstance(index, int):
         items = list(content)
@@ -206,14 +206,14 @@ def _insert(ip: Interpreter, cell: ListCell, index: Int, item: Any) -> None:
 
 
 @register(LISTS, "pop")
-def _pop(ip: Interpreter, cell: ListCell, index: Int = -1) -> Any:
+def _pop(ip: Machine, cell: ListCell, index: Int = -1) -> Any:
     item = item_at(ip, cell, index)
     _delete(ip, cell, index)
     return item
 
 
 @register(LISTS, "Delete", "__delitem__")
-def _delete(ip: Interpreter, cell: ListCell, index: Int) -> None:
+def _delete(ip: Machine, cell: ListCell, index: Int) -> None:
     content = read(ip, cell)
     if isinstance(content, tuple) and isinstance(index, int):
         if not -len(content) <= index < len(content):
@@ -225,12 +225,12 @@ def _delete(ip: Interpreter, cell: ListCell, index: Int) -> None:
 
 
 @register(LISTS, "clear")
-def _clear(ip: Interpreter, cell: ListCell) -> None:
+def _clear(ip: Machine, cell: ListCell) -> None:
     _store(ip, cell, ())
 
 
 @register(LISTS, "_set_item")
-def _set_item(ip: Interpreter, cell: ListCell, index: Int, item: Any) -> ListCell:
+def _set_item(ip: Machine, cell: ListCell, index: Int, item: Any) -> ListCell:
     content = read(ip, cell)
     if isinstance(content, tuple) and isinstance(index, int):
         items = list(content)
@@ -245,7 +245,7 @@ def _set_item(ip: Interpreter, cell: ListCell, index: Int, item: Any) -> ListCel
 
 
 @register(LISTS, "reverse")
-def _reverse(ip: Interpreter, cell: ListCell) -> None:
+def _reverse(ip: Machine, cell: ListCell) -> None:
     content = read(ip, cell)
     if isinstance(content, tuple):
         _store(ip, cell, content[::-1])
@@ -254,12 +254,12 @@ def _reverse(ip: Interpreter, cell: ListCell) -> None:
 
 
 @register(LISTS, "copy", "list")
-def _copy(ip: Interpreter, cell: ListCell) -> ListCell:
+def _copy(ip: Machine, cell: ListCell) -> ListCell:
     return ListCell(read(ip, cell), cell.elem)
 
 
 @register(LISTS, "add")
-def _concatenate(ip: Interpreter, a: ListCell, b: ListCell) -> Any:
+def _concatenate(ip: Machine, a: ListCell, b: ListCell) -> Any:
     if not isinstance(b, ListCell):
         return NotImplemented
     left, right = read(ip, a), read(ip, b)
@@ -272,7 +272,7 @@ def _concatenate(ip: Interpreter, a: ListCell, b: ListCell) -> Any:
 
 
 @register(LISTS, "mul")
-def _repeat(ip: Interpreter, cell: ListCell, times: Int) -> Any:
+def _repeat(ip: Machine, cell: ListCell, times: Int) -> Any:
     items, count = _iterate(ip, cell), _static_index(times, "a list is repeated")
     if len(items) * count > MAX_ITEMS:
         raise LoweringError(f"a list of {len(items) * count} items")
@@ -280,12 +280,12 @@ def _repeat(ip: Interpreter, cell: ListCell, times: Int) -> Any:
 
 
 @register(LISTS, "slice")
-def _slice(ip: Interpreter, cell: ListCell, start: Any = None, end: Any = None, step: Any = 1) -> Any:
+def _slice(ip: Machine, cell: ListCell, start: Any = None, end: Any = None, step: Any = 1) -> Any:
     return ListCell(_iterate(ip, cell)[slice(start, end, step)], cell.elem)
 
 
 @register(LISTS, "tensor", "as_tensor")
-def _tensor(ip: Interpreter, cell: ListCell, dtype: Any = None, *rest: Any, **options: Any) -> Any:
+def _tensor(ip: Machine, cell: ListCell, dtype: Any = None, *rest: Any, **options: Any) -> Any:
     """Of numbers that a loop collected; lists of known length are a constant or stacked."""
     content = cell.content
     if not isinstance(content, Value):
@@ -296,16 +296,16 @@ def _tensor(ip: Interpreter, cell: ListCell, dtype: Any = None, *rest: Any, **op
 
 
 @register(LISTS, "__getitem__")
-def _get(ip: Interpreter, cell: ListCell, index: Int) -> Any:
+def _get(ip: Machine, cell: ListCell, index: Int) -> Any:
     return item_at(ip, cell, index)
 
 
 @register(LISTS, "eq")
-def _lists_equal(ip: Interpreter, a: ListCell, b: Any) -> Any:
+def _lists_equal(ip: Machine, a: ListCell, b: Any) -> Any:
     return _equal_items(ip, _iterate(ip, a), _iterate(ip, b))
 
 
-def _equal_items(ip: Interpreter, a: tuple[Any, ...], b: tuple[Any, ...]) -> Any:
+def _equal_items(ip: Machine, a: tuple[Any, ...], b: tuple[Any, ...]) -> Any:
     if len(a) != len(b):
         return False
     result: Any = True
@@ -314,7 +314,7 @@ def _equal_items(ip: Interpreter, a: tuple[Any, ...], b: tuple[Any, ...]) -> Any
     return result
 
 
-def _same_item(ip: Interpreter, x: Any, y: Any) -> Any:
+def _same_item(ip: Machine, x: Any, y: Any) -> Any:
     """``x == y`` of items: numbers, tensors of one element, or things that are known."""
     if isinstance(x, Box) and isinstance(y, Box):
         return ip.number(ip.invoke("eq", x, y), "bool")
@@ -325,7 +325,7 @@ LISTS["ne"] = lambda ip, a, b: numbers.logical_not(ip.op, _lists_equal(ip, a, b)
 
 
 @register(LISTS, "__contains__")
-def _contains(ip: Interpreter, cell: ListCell, item: Any) -> Any:
+def _contains(ip: Machine, cell: ListCell, item: Any) -> Any:
     result: Any = False
     for x in _iterate(ip, cell):
         result = numbers.calculate(ip.op, "__or__", result, _same_item(ip, x, item))
@@ -333,7 +333,7 @@ def _contains(ip: Interpreter, cell: ListCell, item: Any) -> Any:
 
 
 @register(LISTS, "index")
-def _index(ip: Interpreter, cell: ListCell, item: Any) -> Any:
+def _index(ip: Machine, cell: ListCell, item: Any) -> Any:
     if not isinstance(item, (int, float, str)):
         return NotImplemented
     return _iterate(ip, cell).index(item)
@@ -343,7 +343,7 @@ LISTS["count"] = lambda ip, cell, item: _iterate(ip, cell).count(item)
 
 
 def _fold(name: str, operator: str, start: Any) -> Handler:
-    def reduce(ip: Interpreter, cell: ListCell, *rest: Any) -> Any:
+    def reduce(ip: Machine, cell: ListCell, *rest: Any) -> Any:
         items = _iterate(ip, cell)
         if rest or not all(is_number(item) for item in items):
             return NotImplemented
@@ -364,12 +364,12 @@ for _name, _operator, _start in (
 
 
 @register(LISTS, "sorted")
-def _sorted(ip: Interpreter, cell: ListCell, reverse: bool = False) -> Any:
+def _sorted(ip: Machine, cell: ListCell, reverse: bool = False) -> Any:
     return ListCell(tuple(sorted(_known(_iterate(ip, cell)), reverse=reverse)), cell.elem)
 
 
 @register(LISTS, "sort")
-def _sort(ip: Interpreter, cell: ListCell, reverse: bool = False) -> None:
+def _sort(ip: Machine, cell: ListCell, reverse: bool = False) -> None:
     _store(ip, cell, tuple(sorted(_known(_iterate(ip, cell)), reverse=reverse)))
 
 
@@ -386,7 +386,7 @@ def raise_if_growing(cell: ListCell) -> None:
         raise GrowthOnly("a list is read in the loop that fills it")
 
 
-def _stack(ip: Interpreter, cell: ListCell, dim: Int = 0) -> Any:
+def _stack(ip: Machine, cell: ListCell, dim: Int = 0) -> Any:
     raise_if_growing(cell)
     if not isinstance(cell.content, Stacked) or not isinstance(dim, int):
         return NotImplemented
@@ -399,7 +399,7 @@ def _stack(ip: Interpreter, cell: ListCell, dim: Int = 0) -> Any:
     return Box(ip.op.Transpose(value, perm=order))
 
 
-def _cat(ip: Interpreter, cell: ListCell, dim: Int = 0) -> Any:
+def _cat(ip: Machine, cell: ListCell, dim: Int = 0) -> Any:
     raise_if_growing(cell)
     if not isinstance(cell.content, Stacked) or not isinstance(dim, int) or cell.content.value.rank < 2:
         return NotImplemented
@@ -415,7 +415,7 @@ def _cat(ip: Interpreter, cell: ListCell, dim: Int = 0) -> Any:
 LISTS["stack"], LISTS["cat"] = _stack, _cat
 
 
-def _reversed_sequence(ip: Interpreter, sequence: Value) -> Value:
+def _reversed_sequence(ip: Machine, sequence: Value) -> Value:
     """The sequence with its items in reverse order; the standard operators have none for that."""
     op = ip.op
     length = op.SequenceLength(sequence)

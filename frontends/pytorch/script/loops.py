@@ -39,6 +39,7 @@ from nxconvert.graph.dims import Int
 
 if TYPE_CHECKING:
     from nxconvert.frontends.pytorch.script.interpreter import Interpreter
+    from nxconvert.frontends.pytorch.script.machine import Machine
 
 UNROLL_ROUNDS = 16
 """A loop of at most so many rounds, known beforehand, is unrolled."""
@@ -112,7 +113,7 @@ class _Traced(Exception):
 
 
 def _unrolled(
-    ip: Interpreter,
+    ip: Machine,
     frame: Frame,
     rounds: Callable[[Frame], Iterator[int]],
     one_round: Callable[[Int, Frame], None],
@@ -163,7 +164,7 @@ class Loop:
 
     def __init__(
         self,
-        ip: Interpreter,
+        ip: Machine,
         frame: Frame,
         names: list[str],
         one_round: Callable[[Int, Frame], None],
@@ -349,7 +350,7 @@ class _Trial:
 
     def __init__(
         self,
-        ip: Interpreter,
+        ip: Machine,
         frame: Frame,
         loop: Loop,
         one_round: Callable[[Int, Frame], None],

@@ -27,11 +27,11 @@ from nxconvert.frontends.pytorch.table import LoweringError, Scalar
 from nxconvert.graph.dims import Int
 
 if TYPE_CHECKING:
-    from nxconvert.frontends.pytorch.script.interpreter import Interpreter
+    from nxconvert.frontends.pytorch.script.machine import Machine
 
 
 @register(ANYTHING, "__is__")
-def _is(ip: Interpreter, a: Any, b: Any) -> Any:
+def _is(ip: Machine, a: Any, b: Any) -> Any:
     if isinstance(a, Maybe) or isinstance(b, Maybe):
         maybe, other = (a, b) if isinstance(a, Maybe) else (b, a)
         if other is None:
@@ -42,14 +42,14 @@ def _is(ip: Interpreter, a: Any, b: Any) -> Any:
 
 
 @register(ANYTHING, "__isnot__")
-def _is_not(ip: Interpreter, a: Any, b: Any) -> Any:
+def _is_not(ip: Machine, a: Any, b: Any) -> Any:
     if isinstance(a, Maybe) and b is None:
         return Scalar(a.present)
     return numbers.logical_not(ip.op, _is(ip, a, b))
 
 
 @register(ANYTHING, "eq")
-def _equal(ip: Interpreter, a: Any, b: Any, *rest: Any) -> Any:
+def _equal(ip: Machine, a: Any, b: Any, *rest: Any) -> Any:
     """Of enum members; what is made of numbers or tensors is compared elsewhere."""
     if isinstance(a, EnumMember) or isinstance(b, EnumMember):
         return a == b
@@ -59,12 +59,12 @@ def _equal(ip: Interpreter, a: Any, b: Any, *rest: Any) -> Any:
 ANYTHING["ne"] = lambda ip, a, b, *rest: _negated(ip, _equal(ip, a, b))
 
 
-def _negated(ip: Interpreter, answer: Any) -> Any:
+def _negated(ip: Machine, answer: Any) -> Any:
     return answer if answer is NotImplemented else numbers.logical_not(ip.op, answer)
 
 
 @register(ANYTHING, "len")
-def _len(ip: Interpreter, value: Any) -> Any:
+def _len(ip: Machine, value: Any) -> Any:
     if isinstance(value, ListCell):
         return length(ip, value)
     if isinstance(value, Box):
@@ -73,12 +73,12 @@ def _len(ip: Interpreter, value: Any) -> Any:
 
 
 @register(ANYTHING, "prim::RaiseException", "RaiseException")
-def _raise(ip: Interpreter, message: Any, kind: Any = "", *rest: Any) -> None:
+def _raise(ip: Machine, message: Any, kind: Any = "", *rest: Any) -> None:
     raise ScriptRaise(f"{kind or 'Exception'}: {message}" if message else str(kind))
 
 
 @register(ANYTHING, "prim::NumToTensor")
-def _number_to_tensor(ip: Interpreter, number: Any) -> Box:
+def _number_to_tensor(ip: Machine, number: Any) -> Box:
     if isinstance(number, Scalar):
         return Box(number.value if number.value.etype == DataType.BOOL else ip.op.cast(number.value, DataType.FLOAT))
     dtype = (
@@ -88,7 +88,7 @@ def _number_to_tensor(ip: Interpreter, number: Any) -> Box:
 
 
 @register(ANYTHING, "prim::dtype")
-def _dtype(ip: Interpreter, box: Any) -> int:
+def _dtype(ip: Machine, box: Any) -> int:
     content = ip.content(box)
     code = getattr(content, "dtype_code", None)  # quantized and complex tensors say theirs
     if code is not None:
@@ -97,7 +97,7 @@ def _dtype(ip: Interpreter, box: Any) -> int:
 
 
 @register(ANYTHING, "size", "prim::shape")
-def _size(ip: Interpreter, box: Any, dim: Any = None) -> Any:
+def _size(ip: Machine, box: Any, dim: Any = None) -> Any:
     if not isinstance(box, Box):
         return NotImplemented
     dims = dims_of(ip.content(box))
@@ -109,12 +109,12 @@ def _size(ip: Interpreter, box: Any, dim: Any = None) -> Any:
 
 
 @register(ANYTHING, "dim")
-def _dim(ip: Interpreter, box: Any) -> Any:
+def _dim(ip: Machine, box: Any) -> Any:
     return len(dims_of(ip.content(box)))
 
 
 @register(ANYTHING, "numel")
-def _numel(ip: Interpreter, box: Any) -> Any:
+def _numel(ip: Machine, box: Any) -> Any:
     total: Int = 1
     for dim in dims_of(ip.content(box)):
         total = dim * total
@@ -122,7 +122,7 @@ def _numel(ip: Interpreter, box: Any) -> Any:
 
 
 @register(ANYTHING, "stride")
-def _stride(ip: Interpreter, box: Any, dim: Any = None) -> Any:
+def _stride(ip: Machine, box: Any, dim: Any = None) -> Any:
     """The strides of a contiguous tensor."""
     strides: list[Int] = []
     step: Int = 1
@@ -133,12 +133,12 @@ def _stride(ip: Interpreter, box: Any, dim: Any = None) -> Any:
 
 
 @register(ANYTHING, "is_floating_point")
-def _is_floating_point(ip: Interpreter, box: Any) -> Any:
+def _is_floating_point(ip: Machine, box: Any) -> Any:
     return is_float(BY_CODE.get(_dtype(ip, box), DataType.INT64))
 
 
 def _as_number(kind: str | None) -> Handler:
-    def convert(ip: Interpreter, box: Any) -> Any:
+    def convert(ip: Machine, box: Any) -> Any:
         if not isinstance(box, Box):
             return ip.number(box, kind or "float")
         dtype = _element_dtype(ip, box)
@@ -149,7 +149,7 @@ def _as_number(kind: str | None) -> Handler:
     return convert
 
 
-def _element_dtype(ip: Interpreter, box: Box) -> Any:
+def _element_dtype(ip: Machine, box: Box) -> Any:
     content = ip.content(box)
     return content.dtype if isinstance(content, Number) else content.etype
 
@@ -162,23 +162,23 @@ for _name, _kind in {
 
 
 @register(ANYTHING, "__range_length")
-def _range_length(ip: Interpreter, start: Int, end: Int, step: Int) -> Int:
+def _range_length(ip: Machine, start: Int, end: Int, step: Int) -> Int:
     return range_length(start, end, step)
 
 
 @register(ANYTHING, "__derive_index")
-def _derive_index(ip: Interpreter, index: Int, start: Int, step: Int) -> Int:
+def _derive_index(ip: Machine, index: Int, start: Int, step: Int) -> Int:
     return start + index * step
 
 
 @register(ANYTHING, "prim::abs")
-def _abs(ip: Interpreter, x: Any) -> Any:
+def _abs(ip: Machine, x: Any) -> Any:
     return numbers.calculate(ip.op, "abs", x) if is_number(x) else NotImplemented
 
 
 for _name in ("min", "max"):
 
-    def _number_extreme(ip: Interpreter, *args: Any, _operator: str = _name) -> Any:
+    def _number_extreme(ip: Machine, *args: Any, _operator: str = _name) -> Any:
         if len(args) < 2 or not all(is_number(x) for x in args):
             return NotImplemented
         return numbers.calculate(ip.op, _operator, *args)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from nxconvert.frontends.pytorch.script.values import DictCell, ListCell
 
 if TYPE_CHECKING:
-    from nxconvert.frontends.pytorch.script.interpreter import Interpreter
+    from nxconvert.frontends.pytorch.script.machine import Machine
 
 Handler = Callable[..., Any]
 
@@ -34,7 +34,7 @@ def handles(name: str) -> bool:
     return any(name in table for table in (ANYTHING, LISTS, DICTS, STRINGS))
 
 
-def call(ip: Interpreter, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+def call(ip: Machine, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """The result of an operator on known things; NotImplemented if it is none of these."""
     handler = ANYTHING.get(name)
     if handler is not None:

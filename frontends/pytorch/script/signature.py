@@ -19,7 +19,7 @@ from nxconvert.formats.torchscript import FunctionInfo, NamedTupleInfo, ScriptCo
 from nxconvert.frontends.pytorch.dtypes import DataType
 from nxconvert.frontends.pytorch.ops.common import as_tensor
 from nxconvert.frontends.pytorch.script import lists
-from nxconvert.frontends.pytorch.script.interpreter import Interpreter
+from nxconvert.frontends.pytorch.script.machine import Machine
 from nxconvert.frontends.pytorch.script.values import Box, DictCell, ListCell, Maybe, Named, Unknown, is_number
 from nxconvert.frontends.pytorch.table import Scalar
 from nxconvert.graph.builder import Builder, Value
@@ -293,7 +293,7 @@ def make_argument(op: Builder, argument: Argument) -> Any:
     return Scalar(op.cast(value, DataType.DOUBLE) if argument.kind == "float" else value)
 
 
-def output_values(ip: Interpreter, result: Any, name: str = "output") -> Iterator[tuple[str, Value]]:
+def output_values(ip: Machine, result: Any, name: str = "output") -> Iterator[tuple[str, Value]]:
     """The results of ``forward`` as graph values, named; None and strings have none."""
     if isinstance(result, Maybe):
         raise ReadError(

@@ -10,7 +10,7 @@ from nxconvert.frontends.pytorch.script.values import Box, EnumMember, ListCell,
 from nxconvert.frontends.pytorch.table import LoweringError, Scalar
 
 if TYPE_CHECKING:
-    from nxconvert.frontends.pytorch.script.interpreter import Interpreter
+    from nxconvert.frontends.pytorch.script.machine import Machine
 
 
 MAX_LENGTH = 1 << 20
@@ -29,7 +29,7 @@ def to_text(value: Any) -> str:
 
 
 def _method(name: str) -> Handler:
-    def call_method(ip: Interpreter, text: str, *args: Any) -> Any:
+    def call_method(ip: Machine, text: str, *args: Any) -> Any:
         result = getattr(text, name)(*(read(ip, a) if isinstance(a, ListCell) else a for a in args))
         return ListCell(tuple(result)) if isinstance(result, list) else result
 
@@ -70,7 +70,7 @@ for _name in [
 
 
 @register(STRINGS, "format")
-def _format(ip: Interpreter, text: str, *args: Any) -> str:
+def _format(ip: Machine, text: str, *args: Any) -> str:
     try:
         return text.format(*map(to_text, args))
     except (IndexError, ValueError, KeyError):
