@@ -1,4 +1,4 @@
-"""The PyTorch frontend: TorchScript archives, read without PyTorch."""
+"""The PyTorch frontend: TorchScript archives and exported programs, read without PyTorch."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ if TYPE_CHECKING:
 
 
 class PyTorchFrontend:
-    """Reads what ``torch.jit.save`` wrote."""
+    """Reads what ``torch.jit.save`` and ``torch.export.save`` wrote."""
 
     name = "pytorch"
-    description = "PyTorch: TorchScript archives"
-    suffixes = (".pt", ".pth", ".ptl", ".torchscript")
+    description = "PyTorch: TorchScript archives and exported programs"
+    suffixes = (".pt", ".pt2", ".pth", ".ptl", ".torchscript")
 
     def detect(self, path: Path) -> bool:
         from nxconvert.formats.torch_archive import detect

@@ -8,6 +8,8 @@ import onnx_ir as ir
 
 from nxconvert.errors import ReadError
 from nxconvert.formats.torch_archive import Kind, TorchArchive, open_archive
+from nxconvert.formats.torch_export import read_program
+from nxconvert.frontends.pytorch.export.model import lower_program
 from nxconvert.frontends.pytorch.script.model import read_script
 from nxconvert.plugins import ReadOptions
 
@@ -25,6 +27,8 @@ def read(path: Path, options: ReadOptions) -> ir.Model:
     with open_archive(path) as archive:
         if archive.kind() is Kind.TORCHSCRIPT:
             return read_script(archive, options)
+        if archive.kind() is Kind.EXPORTED:
+            return lower_program(read_program(archive), options)
         if archive.kind() in _WITHOUT_PROGRAM:
             raise ReadError(_without_program(path, archive))
         raise ReadError(f"{path} is {archive.kind().value}, which this version does not read.")

@@ -116,7 +116,7 @@ def open_archive(path: str | os.PathLike[str]) -> TorchArchive:
             f"{file.path} is {kind.value}, which cannot be read without PyTorch. "
             "Load it there and save it again with torch.jit.save or torch.export.save."
         )
-    return TorchArchive(file, kind, top)
+    return TorchArchive(ZipMap(file), kind, top)
 
 
 class TorchArchive:
@@ -129,12 +129,16 @@ class TorchArchive:
         path: the file's path.
     """
 
-    def __init__(self, file: MappedFile, kind: Kind, top: str) -> None:
-        """List the members of `file` that lie below the folder `top`; use `open_archive`."""
-        self.path = file.path
+    def __init__(self, members: ZipMap, kind: Kind, top: str, inside: str = "") -> None:
+        """The members that lie below the folder `top`; use `open_archive`.
+
+        `inside` is the member of another archive that this one is stored in.
+        """
+        self.path = members.file.path
         self._kind = kind
         self._top = top
-        self._zip: ZipMap | None = ZipMap(file)
+        self._inside = f"{inside}/" if inside else ""
+        self._zip: ZipMap | None = members
 
     def __enter__(self) -> TorchArchive:
         return self
@@ -174,6 +178,19 @@ class TorchArchive:
     def stored(self, name: str) -> tuple[MappedFile, int, int]:
         """Where a member that is not compressed lies: the mapped file, the offset and the length."""
         return self.zip.file, *self.zip.stored(self._top + name)
+
+    def inner(self, name: str) -> TorchArchive:
+        """The file of ``torch.save`` that is stored as the member `name`.
+
+        Raises:
+            ReadError: there is no such member, or it is no such file.
+        """
+        file, start, size = self.stored(name)
+        first, last, _ = central_directory(file, start, size)
+        top = _top_of(file.mmap[first:last], b"data.pkl")
+        if top is None:
+            raise ReadError(f"{self.path} is damaged: its member {name!r} is no file of torch.save.")
+        return TorchArchive(ZipMap(file, start, size), Kind.SAVED, top, name)
 
     @cached_property
     def version(self) -> int:
@@ -270,7 +287,7 @@ class TorchArchive:
             if storage is None or storage.kind != kind:
                 present = strict or member in self
                 file, offset, nbytes = self.stored(member) if present else (self.zip.file, 0, 0)
-                storage = storages[key] = Storage(member, kind, device, file, offset, nbytes, big_endian)
+                storage = storages[key] = Storage(self._inside + member, kind, device, file, offset, nbytes, big_endian)
             return storage
 
         return TorchGlobals(f"{self.path}: {name}", open_storage, strict=strict)

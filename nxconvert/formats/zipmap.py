@@ -39,19 +39,25 @@ class Member(NamedTuple):
     header: int
 
 
-def central_directory(file: MappedFile) -> tuple[int, int, int]:
+def central_directory(file: MappedFile, base: int = 0, size: int | None = None) -> tuple[int, int, int]:
     """Where the central directory of a zip lies: ``(start, end, number of members)``.
+
+    Args:
+        file: the file that holds the zip.
+        base: where in the file the zip starts; not 0 for one that is stored inside another.
+        size: its length; by default all that follows.
 
     Raises:
         ReadError: there is none, or its record lies about where it is.
     """
-    tail_start = max(0, file.size - 0xFFFF - _END.size)
-    tail = file.mmap[tail_start:]
+    archive_end = file.size if size is None else base + size
+    tail_start = max(base, archive_end - 0xFFFF - _END.size)
+    tail = file.mmap[tail_start:archive_end]
     found = len(tail)
     while (found := tail.rfind(b"PK\5\6", 0, found)) >= 0:
         # The archive's comment, which comes after the record, may hold its signature too.
         if found + _END.size <= len(tail):
-            _, _, _, _, count, size, start, comment = _END.unpack_from(tail, found)
+            _, _, _, _, count, length, start, comment = _END.unpack_from(tail, found)
             if found + _END.size + comment == len(tail):
                 break
     else:
@@ -60,18 +66,19 @@ def central_directory(file: MappedFile) -> tuple[int, int, int]:
             "Copy or download the file again."
         )
     end = tail_start + found
-    if start == _LIMIT32 or count == 0xFFFF or size == _LIMIT32:
-        end, count, size, start = _zip64_directory(file, end)
-    if start + size > end:
+    if start == _LIMIT32 or count == 0xFFFF or length == _LIMIT32:
+        end, count, length, start = _zip64_directory(file, base, end)
+    start += base
+    if start + length > end:
         raise ReadError(f"{file.path} is a damaged zip archive: its central directory lies outside of the file.")
-    return start, start + size, count
+    return start, start + length, count
 
 
-def _zip64_directory(file: MappedFile, end: int) -> tuple[int, int, int, int]:
+def _zip64_directory(file: MappedFile, base: int, end: int) -> tuple[int, int, int, int]:
     """Read the zip64 end record whose locator lies just before the ordinary one: (its place, count, size, start)."""
     place = end - _LOCATOR64.size
-    if place >= 0 and file.mmap[place : place + 4] == b"PK\6\7":
-        record = _LOCATOR64.unpack_from(file.mmap, place)[2]
+    if place >= base and file.mmap[place : place + 4] == b"PK\6\7":
+        record = base + _LOCATOR64.unpack_from(file.mmap, place)[2]
         if record + _END64.size <= place and file.mmap[record : record + 4] == b"PK\6\6":
             count, size, start = _END64.unpack_from(file.mmap, record)[7:]
             return record, count, size, start
@@ -86,15 +93,17 @@ class ZipMap:
         members: every member by name, in the order of the central directory.
     """
 
-    __slots__ = ("file", "members")
+    __slots__ = ("_base", "_end", "file", "members")
 
-    def __init__(self, file: MappedFile) -> None:
-        """List the members of `file`.
+    def __init__(self, file: MappedFile, base: int = 0, size: int | None = None) -> None:
+        """List the members of `file`, or of the zip of `size` bytes that is stored inside it at `base`.
 
         Raises:
             ReadError: the file is no zip, is truncated, names a member twice, or has names that leave the archive.
         """
         self.file = file
+        self._base = base
+        self._end = file.size if size is None else base + size
         self.members: dict[str, Member] = {}
         for member in self._entries():
             if member.name in self.members:
@@ -105,7 +114,7 @@ class ZipMap:
 
     def _entries(self) -> Iterator[Member]:
         """Walk the central directory."""
-        start, end, count = central_directory(self.file)
+        start, end, count = central_directory(self.file, self._base, self._end - self._base)
         directory = self.file.mmap[start:end]
         position = 0
         unpack, head = _CENTRAL.unpack_from, _CENTRAL.size
@@ -126,7 +135,7 @@ class ZipMap:
                 field = directory[name_end : name_end + extra]
                 packed, size, header = self._zip64_sizes(name, field, packed, size, header)
             position = name_end + extra + comment
-            yield Member(name, method, crc, packed, size, header)
+            yield Member(name, method, crc, packed, size, self._base + header)
 
     def _zip64_sizes(self, name: str, extra: bytes, packed: int, size: int, header: int) -> tuple[int, int, int]:
         """Take the 64-bit fields that do not fit the ordinary ones from the extra field, in the order they have."""
@@ -151,10 +160,10 @@ class ZipMap:
     def _data(self, member: Member) -> int:
         """The absolute offset of a member's bytes, from its local header (whose padding the directory omits)."""
         place = member.header
-        if place + _LOCAL.size <= self.file.size:
+        if place + _LOCAL.size <= self._end:
             signature, *_, name_length, extra_length = _LOCAL.unpack_from(self.file.mmap, place)
             start: int = place + _LOCAL.size + name_length + extra_length
-            if signature == b"PK\3\4" and start + member.stored_size <= self.file.size:
+            if signature == b"PK\3\4" and start + member.stored_size <= self._end:
                 return start
         raise ReadError(f"{self.file.path} is truncated or damaged: the bytes of its member {member.name!r} are gone.")
 

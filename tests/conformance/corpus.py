@@ -63,21 +63,21 @@ class Case:
 
 
 @cache
-def names(archive: str) -> tuple[str, ...]:
-    """The folders at the top of an archive of the corpus; none where there is no corpus."""
+def names(archive: str, suffix: str) -> tuple[str, ...]:
+    """The folders of an archive of the corpus that hold files of this kind; none where there is no corpus."""
     path = CORPUS / "pytorch" / archive
     if not path.exists():
         return ()
     with zipfile.ZipFile(path) as file:
         members = {PurePosixPath(name) for name in file.namelist()}
-    return tuple(sorted({member.parts[0] for member in members if member.suffix == ".pt"}))
+    return tuple(sorted({member.parts[0] for member in members if member.suffix == suffix}))
 
 
-def cases(archive: str, name: str, folder: Path) -> Iterator[Case]:
-    """The TorchScript files under the top folder `name`, unpacked to `folder`."""
+def cases(archive: str, name: str, folder: Path, suffix: str) -> Iterator[Case]:
+    """The files of one kind under the top folder `name`, unpacked to `folder`."""
     with zipfile.ZipFile(CORPUS / "pytorch" / archive) as file:
         for member in file.namelist():
-            if member.startswith(f"{name}/") and member.endswith(".pt"):
+            if member.startswith(f"{name}/") and member.endswith(suffix):
                 yield Case(member, Path(file.extract(member, folder)), _input_sets(file, PurePosixPath(member).parent))
 
 

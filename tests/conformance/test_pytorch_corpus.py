@@ -1,4 +1,4 @@
-"""TorchScript files of real models and of single operators, converted and run, against what PyTorch computed.
+"""PyTorch's files of real models and of single operators, converted and run, against what PyTorch computed.
 
 Whatever does not match is listed in ``known.json`` with the reason; a new failure fails here, and so does an entry that
 is no longer true.
@@ -20,30 +20,49 @@ from tests.conformance.summary import record
 
 MODELS = "models.zip"
 OPERATORS = "ops.zip"
+SCRIPT = ".pt"
+EXPORT = ".pt2"
 
 
-def parameters(archive: str) -> list[object]:
+def parameters(archive: str, suffix: str) -> list[object]:
     """The cases of an archive; without a corpus one test that is skipped, so that it shows."""
     reason = f"no corpus at {corpus.CORPUS}: set NXCONVERT_CORPUS"
-    return list(corpus.names(archive)) or [pytest.param("", marks=pytest.mark.skip(reason=reason))]
+    return list(corpus.names(archive, suffix)) or [pytest.param("", marks=pytest.mark.skip(reason=reason))]
 
 
-@pytest.mark.parametrize("name", parameters(MODELS))
+@pytest.mark.parametrize("name", parameters(MODELS, SCRIPT))
 def test_models_with_declared_inputs(name: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
-    check_declared("PyTorch models, inputs declared", MODELS, name, tmp_path, request)
+    check_declared("PyTorch models, inputs declared", MODELS, name, SCRIPT, tmp_path, request)
 
 
-@pytest.mark.parametrize("name", parameters(OPERATORS))
+@pytest.mark.parametrize("name", parameters(OPERATORS, SCRIPT))
 def test_operators(name: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
-    check_declared("PyTorch operators", OPERATORS, name, tmp_path, request)
+    check_declared("PyTorch operators", OPERATORS, name, SCRIPT, tmp_path, request)
 
 
-@pytest.mark.parametrize("name", parameters(MODELS))
+@pytest.mark.parametrize("name", parameters(OPERATORS, EXPORT))
+def test_exported_operators(name: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    check_declared("PyTorch operators, exported", OPERATORS, name, EXPORT, tmp_path, request)
+
+
+@pytest.mark.parametrize("name", parameters(MODELS, EXPORT))
+def test_exported_models(name: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    """An exported program says what its inputs are: one conversion has to fit every recorded call."""
+    check_inferred("PyTorch models, exported", MODELS, name, EXPORT, tmp_path, request)
+
+
+@pytest.mark.parametrize("name", parameters(MODELS, SCRIPT))
 def test_models_with_inferred_inputs(name: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     """One conversion has to fit every recorded call. To ask for a declaration is no failure."""
-    suite = "PyTorch models, inputs inferred"
+    check_inferred("PyTorch models, inputs inferred", MODELS, name, SCRIPT, tmp_path, request)
+
+
+def check_inferred(
+    suite: str, archive: str, name: str, suffix: str, folder: Path, request: pytest.FixtureRequest
+) -> None:
+    """Every file of a folder, converted once, without a word about its inputs."""
     complaints = []
-    for case in corpus.cases(MODELS, name, tmp_path):
+    for case in corpus.cases(archive, name, folder, suffix):
         asked, problem = False, ""
         try:
             target = convert(case.path, None)
@@ -57,10 +76,12 @@ def test_models_with_inferred_inputs(name: str, tmp_path: Path, request: pytest.
     assert not any(complaints), "\n".join(filter(None, complaints))
 
 
-def check_declared(suite: str, archive: str, name: str, folder: Path, request: pytest.FixtureRequest) -> None:
+def check_declared(
+    suite: str, archive: str, name: str, suffix: str, folder: Path, request: pytest.FixtureRequest
+) -> None:
     """Every file of a folder, converted for each recorded call with the inputs of that call."""
     complaints = []
-    for case in corpus.cases(archive, name, folder):
+    for case in corpus.cases(archive, name, folder, suffix):
         problem = ""
         try:
             for recorded in case.input_sets:

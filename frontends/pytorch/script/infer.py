@@ -21,7 +21,7 @@ from nxconvert.errors import InputError, NxConvertError, ReadError
 from nxconvert.formats.torch_values import ScriptObject, TensorData
 from nxconvert.frontends.pytorch.dtypes import DataType, is_float
 from nxconvert.frontends.pytorch.script.frames import NeedInput, ScriptRaise
-from nxconvert.frontends.pytorch.script.signature import Leaf, Signature
+from nxconvert.frontends.pytorch.script.signature import Signature
 from nxconvert.frontends.pytorch.table import LoweringError
 from nxconvert.graph.builder import GraphTypeError
 from nxconvert.graph.dims import Dim, Int, Symbol, divide_exactly, evaluate, listening
@@ -135,7 +135,7 @@ class _Equations:
         if _name(a) and _name(b):
             # Of two sizes that may be equal or 1 nothing is known; of two that have to be equal, both are one.
             return None if broadcast and not symbols <= self._sizes.keys() else {str(b): str(a)}
-        solution = _linear(a, b)
+        solution = solve_linear(a, b)
         if solution is not None:
             return solution
         if symbols <= self._sizes.keys():
@@ -174,7 +174,7 @@ def _name(value: Int) -> bool:
     return isinstance(value, Dim) and isinstance(value.atom, Symbol)
 
 
-def _linear(a: Int, b: Int) -> dict[str, int | str] | None:
+def solve_linear(a: Int, b: Int) -> dict[str, int | str] | None:
     """The solution of ``a == b`` if one symbol is all that is open and occurs linearly; common factors cancel."""
     for x, y in ((a, b), (b, a)):
         quotient = divide_exactly(x, y) if y != 0 else None
@@ -223,9 +223,8 @@ def _from_examples(program: Program, signature: Signature) -> Guess | None:
         if leaf.spec is not None and leaf.spec.dtype is not None:
             continue
         dims: list[int | str] = []
-        for axis, (name, size) in enumerate(
-            zip(_axis_names(leaf, tensor.shape, tensor.dtype, first=leaf is leaves[0]), tensor.shape, strict=True)
-        ):
+        usual = axis_names(leaf.name, len(tensor.shape), tensor.dtype, first=leaf is leaves[0])
+        for axis, (name, size) in enumerate(zip(usual, tensor.shape, strict=True)):
             # Inputs of one rank that had the same size in an axis have one size there.
             name = shared.setdefault((len(tensor.shape), axis, size), name)
             dims.append(name)
@@ -250,11 +249,12 @@ def _tensors(values: Iterable[Any]) -> Iterator[TensorData]:
             yield from _tensors(value.attributes.values())
 
 
-def _axis_names(leaf: Leaf, shape: tuple[int, ...], dtype: Any, *, first: bool) -> list[str]:
-    names = _AXES.get(len(shape)) or tuple(f"dim{axis}" for axis in range(len(shape)))
-    if len(shape) == 2 and dtype.is_integer():
+def axis_names(name: str, rank: int, dtype: Any, *, first: bool) -> list[str]:
+    """What the axes of an input are usually called, with its name before them unless it is the first one."""
+    names = _AXES.get(rank, tuple(f"dim{axis}" for axis in range(rank)))
+    if rank == 2 and dtype.is_integer():
         names = ("batch", "sequence")
-    prefix = "" if first else "".join(c if c.isalnum() else "_" for c in leaf.name) + "_"
+    prefix = "" if first else "".join(c if c.isalnum() else "_" for c in name) + "_"
     return [prefix + name for name in names]
 
 
@@ -378,8 +378,7 @@ class _Search:
         leaf = next(leaf for leaf in self._signature.leaves() if leaf.name == name)
         for dtype in self._dtypes:
             for rank in _CANDIDATE_RANKS:
-                shape = (0,) * rank
-                found = spec_of(dtype, _axis_names(leaf, shape, dtype, first=first))
+                found = spec_of(dtype, axis_names(name, rank, dtype, first=first))
                 if leaf.spec is None:
                     yield found
                 elif len(leaf.spec.dims) == rank:

@@ -15,12 +15,43 @@ from nxconvert.frontends.pytorch.script import kinship
 from nxconvert.frontends.pytorch.script.frames import BoundMethod, Frame
 from nxconvert.frontends.pytorch.script.values import Box, Cell, DictCell, EnumMember, ListCell, Named, ObjectCell
 from nxconvert.frontends.pytorch.table import NumberConstant
+from nxconvert.graph.builder import Builder
 
 if TYPE_CHECKING:
     from nxconvert.frontends.pytorch.script.interpreter import Interpreter
 
 # Cells of the archive were there before any block was opened.
-_BEFORE_EVERYTHING = -1
+BEFORE_EVERYTHING = -1
+
+
+class Tensors:
+    """Loads the tensors of an archive into a graph, each once."""
+
+    def __init__(self, op: Builder) -> None:
+        self._op = op
+        self._boxes: dict[Any, Box] = {}
+        self._sharing: dict[str, list[Box]] = {}
+
+    def load(self, raw: TensorData, path: str) -> Box:
+        """A tensor as a value of the machine, under the name that the source has for it."""
+        box = self._boxes.get(raw.key)
+        if box is None:
+            content: Any
+            if raw.quantizer is not None:
+                content = load_quantized(self._op, raw, path)
+            elif raw.is_complex:
+                content = load_complex(self._op, raw, path)
+            else:
+                content = self._op.weight(raw.to_ir(path), path, raw.key)
+            box = self._boxes[raw.key] = Box(content)
+            box.born = BEFORE_EVERYTHING
+            # Tensors that share a storage, seen in other ways: changing one in place would change the others.
+            sharing = self._sharing.setdefault(raw.storage.key, [])
+            for other in sharing:
+                kinship.relate(box, [other])
+                kinship.relate(other, [box])
+            sharing.append(box)
+        return box
 
 
 class Loader:
@@ -32,9 +63,8 @@ class Loader:
         self._interpreter = interpreter
         self._op = interpreter.op  # that of the whole model, whichever block first asks for something
         self._objects: dict[int, tuple[ScriptObject, ObjectCell]] = {}
-        self._sharing: dict[str, list[Box]] = {}
         self._packed: dict[int, tuple[ScriptObject, Any]] = {}
-        self._boxes: dict[Any, Box] = {}
+        self._tensors = Tensors(self._op)
         self._constants: dict[str, Any] = {}
 
     def root(self) -> ObjectCell:
@@ -90,7 +120,7 @@ class Loader:
             raw, path = constants[index], f"CONSTANTS.{name}"
             if isinstance(raw, TensorData) and not raw.shape and raw.quantizer is None and not raw.is_complex:
                 self._constants[name] = Box(self._op.weight(raw.to_ir(path), path, ("number", raw.key), NumberConstant))
-                self._constants[name].born = _BEFORE_EVERYTHING
+                self._constants[name].born = BEFORE_EVERYTHING
             else:
                 self._constants[name] = self.load(raw, path)
         return self._constants[name]
@@ -99,12 +129,12 @@ class Loader:
         """A value of a pickle as a value of the interpreter."""
         value = self._load(raw, path)
         if isinstance(value, Cell):
-            value.born = _BEFORE_EVERYTHING
+            value.born = BEFORE_EVERYTHING
         return value
 
     def _load(self, raw: Any, path: str) -> Any:
         if isinstance(raw, TensorData):
-            return self._tensor(raw, path)
+            return self._tensors.load(raw, path)
         if isinstance(raw, ScriptObject):
             return self._named_or_object(raw, path)
         if isinstance(raw, dict):
@@ -143,27 +173,8 @@ class Loader:
             if raw.state is not None and isinstance(info, ClassInfo) and "__setstate__" in info.methods:
                 with self._interpreter.building(self._op):
                     self._interpreter.call(info.methods["__setstate__"], (cell, self.load(raw.state, path)), {})
-            cell.born = _BEFORE_EVERYTHING  # only now: what it is made of is no change to it
+            cell.born = BEFORE_EVERYTHING  # only now: what it is made of is no change to it
         return known[1]
-
-    def _tensor(self, raw: TensorData, path: str) -> Box:
-        box = self._boxes.get(raw.key)
-        if box is None:
-            content: Any
-            if raw.quantizer is not None:
-                content = load_quantized(self._op, raw, path)
-            elif raw.is_complex:
-                content = load_complex(self._op, raw, path)
-            else:
-                content = self._op.weight(raw.to_ir(path), path, raw.key)
-            box = self._boxes[raw.key] = Box(content)
-            # Tensors that share a storage, seen in other ways: changing one in place would change the others.
-            sharing = self._sharing.setdefault(raw.storage.key, [])
-            for other in sharing:
-                kinship.relate(box, [other])
-                kinship.relate(other, [box])
-            sharing.append(box)
-        return box
 
 
 class _Pending:
