@@ -23,6 +23,7 @@ from nxconvert.passes.folding import FoldConstants
 from nxconvert.passes.fusion import FoldAffineIntoWeights, MatMulToGemm, PadIntoWindow, TransposeWeights
 from nxconvert.passes.opset import NEWEST_OPSET, OLDEST_OPSET, convert_opset
 from nxconvert.passes.rewriting import NodePass, Sweep
+from nxconvert.passes.rows import FlattenRows
 from nxconvert.passes.simplify import (
     ComposeCasts,
     ComposeIntegers,
@@ -42,6 +43,7 @@ __all__ = [
     "ComposeSqueezes",
     "ComposeTransposes",
     "EliminateIdentities",
+    "FlattenRows",
     "FoldAffineIntoWeights",
     "FoldConstants",
     "LiftConstants",
@@ -74,6 +76,7 @@ def default_passes() -> list[ir.passes.PassBase]:
         RemoveUnused(),
         LiftConstants(),
         ir.passes.PassManager([Sweep(simplifications), MergeEqualInitializers(), MergeEqualNodes()], steps=4),
+        FlattenRows(),
         Sweep([PadIntoWindow(), MatMulToGemm()]),  # a Gemm takes a weight as it is: before weights are transposed
         Sweep([FoldConstants(), TransposeWeights(), FoldAffineIntoWeights()]),
         RemoveUnused(),
