@@ -24,6 +24,7 @@ from nxconvert.passes.fusion import FoldAffineIntoWeights, MatMulToGemm, PadInto
 from nxconvert.passes.opset import NEWEST_OPSET, OLDEST_OPSET, convert_opset
 from nxconvert.passes.rewriting import NodePass, Sweep
 from nxconvert.passes.rows import FlattenRows
+from nxconvert.passes.scales import FoldScalesIntoWeights
 from nxconvert.passes.simplify import (
     ComposeCasts,
     ComposeIntegers,
@@ -46,6 +47,7 @@ __all__ = [
     "FlattenRows",
     "FoldAffineIntoWeights",
     "FoldConstants",
+    "FoldScalesIntoWeights",
     "LiftConstants",
     "MatMulToGemm",
     "MergeEqualInitializers",
@@ -78,7 +80,7 @@ def default_passes() -> list[ir.passes.PassBase]:
         ir.passes.PassManager([Sweep(simplifications), MergeEqualInitializers(), MergeEqualNodes()], steps=4),
         FlattenRows(),
         Sweep([PadIntoWindow(), MatMulToGemm()]),  # a Gemm takes a weight as it is: before weights are transposed
-        Sweep([FoldConstants(), TransposeWeights(), FoldAffineIntoWeights()]),
+        Sweep([FoldConstants(), TransposeWeights(), FoldAffineIntoWeights(), FoldScalesIntoWeights()]),
         RemoveUnused(),
     ]
 
