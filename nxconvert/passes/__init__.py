@@ -22,6 +22,7 @@ from nxconvert.passes.cleanup import (
 from nxconvert.passes.folding import FoldConstants
 from nxconvert.passes.fusion import FoldAffineIntoWeights, MatMulToGemm, PadIntoWindow, TransposeWeights
 from nxconvert.passes.opset import NEWEST_OPSET, OLDEST_OPSET, convert_opset
+from nxconvert.passes.quantized import UnsignedWeights
 from nxconvert.passes.rewriting import NodePass, Sweep
 from nxconvert.passes.rows import FlattenRows
 from nxconvert.passes.scales import FoldScalesIntoWeights
@@ -57,6 +58,7 @@ __all__ = [
     "RemoveUnused",
     "Sweep",
     "TransposeWeights",
+    "UnsignedWeights",
     "convert_opset",
     "default_passes",
     "optimize",
@@ -80,7 +82,9 @@ def default_passes() -> list[ir.passes.PassBase]:
         ir.passes.PassManager([Sweep(simplifications), MergeEqualInitializers(), MergeEqualNodes()], steps=4),
         FlattenRows(),
         Sweep([PadIntoWindow(), MatMulToGemm()]),  # a Gemm takes a weight as it is: before weights are transposed
-        Sweep([FoldConstants(), TransposeWeights(), FoldAffineIntoWeights(), FoldScalesIntoWeights()]),
+        Sweep(
+            [FoldConstants(), TransposeWeights(), FoldAffineIntoWeights(), FoldScalesIntoWeights(), UnsignedWeights()]
+        ),
         RemoveUnused(),
     ]
 

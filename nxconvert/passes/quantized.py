@@ -1,0 +1,109 @@
+"""Quantized layers, so that the integer kernels of runtimes compute what the graph says."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx_ir as ir
+
+from nxconvert.formats.tensors import ComputedTensor
+from nxconvert.passes.rewriting import (
+    Names,
+    NodePass,
+    add_initializer,
+    constant,
+    only_use,
+    producer,
+    small_constant,
+)  # fmt: skip
+from nxconvert.passes.weights import release
+
+_SEVEN_BITS = 127
+# What runtimes move a DequantizeLinear across, so that it stands before the layer.
+_MOVERS = (
+    "Concat", "Expand", "Flatten", "Gather", "MaxPool", "Pad", "Relu", "Reshape", "Slice", "Split", "Squeeze",
+    "Transpose", "Unsqueeze",
+)  # fmt: skip
+
+
+class UnsignedWeights(NodePass):
+    """Weights of int8 that uint8 activations are multiplied by become uint8, with a zero point that is 128 higher.
+
+    The numbers that they stand for stay the same. But x86 processors without VNNI add two products of uint8 and int8 in
+    16 bits, where they saturate (``vpmaddubsw``), and ONNX Runtime lets them; two of uint8 are added in 32 bits.
+
+    - The layer is `Conv`, `Gemm` or `MatMul` of results of `DequantizeLinear`, or `MatMulInteger`.
+    - Weight and zero point are constants.
+    - Activations that are kept to 7 bits, by a `Clip`, cannot saturate: such a weight stays.
+    """
+
+    op_types = frozenset({"Conv", "Gemm", "MatMul", "MatMulInteger"})
+
+    def start(self, model: ir.Model, names: Names) -> None:
+        super().start(model, names)
+        self._known: dict[ir.Value, ir.Value] = {}
+
+    def rewrite(self, node: ir.Node) -> bool:
+        if node.op_type == "MatMulInteger":
+            return _is_byte(node.inputs[0]) and self._shift(node, 1, 3)
+        weight = producer(node.inputs[1], "DequantizeLinear")
+        return weight is not None and _stands_for_bytes(node.inputs[0]) and self._shift(weight, 0, 2)
+
+    def _shift(self, node: ir.Node, at: int, zero_at: int) -> bool:
+        """Makes the weight that `node` reads unsigned, and its zero point; False where they are something else."""
+        weight, tensor = node.inputs[at], constant(node.inputs[at])
+        if weight is None or tensor is None or tensor.dtype != ir.DataType.INT8:
+            return False
+        given = node.inputs[zero_at] if len(node.inputs) > zero_at else None
+        zero = np.int8(0) if given is None else small_constant(given)
+        if zero is None:
+            return False
+        alone = only_use(weight)
+        if alone:
+            weight.const_value, weight.dtype = _Unsigned(tensor), ir.DataType.UINT8
+        else:
+            node.replace_input_with(at, self._copy(weight, tensor))
+        node.resize_inputs(max(len(node.inputs), zero_at + 1))
+        node.replace_input_with(zero_at, self.new_constant(node, _unsigned(np.asarray(zero))))
+        return True
+
+    def _copy(self, weight: ir.Value, tensor: ir.TensorProtocol) -> ir.Value:
+        """The unsigned form of a weight that others read as it is."""
+        known = self._known.get(weight)
+        if known is None:
+            known = add_initializer(self.home, _Unsigned(tensor), self.names.unique(f"{weight.name}.unsigned"))
+            self._known[weight] = known
+        return known
+
+
+class _Unsigned(ComputedTensor):
+    """A tensor of int8 as uint8, 128 higher."""
+
+    def __init__(self, source: ir.TensorProtocol) -> None:
+        def compute() -> np.ndarray:
+            array = _unsigned(source.numpy())
+            release(source)
+            return array
+
+        super().__init__(compute, ir.DataType.UINT8, source.shape.numpy(), source.name)
+
+
+def _unsigned(array: np.ndarray) -> np.ndarray:
+    flipped: np.ndarray = array.view(np.uint8) ^ np.uint8(0x80)
+    return flipped
+
+
+def _is_byte(value: ir.Value | None) -> bool:
+    """Whether `value` is of uint8 and may need all 8 bits."""
+    if value is None or value.dtype != ir.DataType.UINT8:
+        return False
+    clip = producer(value, "Clip")
+    highest = small_constant(clip.inputs[2]) if clip is not None and len(clip.inputs) > 2 else None
+    return highest is None or int(highest) > _SEVEN_BITS
+
+
+def _stands_for_bytes(value: ir.Value | None) -> bool:
+    """Whether floats are what uint8 stands for, moved about at most."""
+    while (mover := producer(value, *_MOVERS)) is not None:
+        value = mover.inputs[0]
+    dequantize = producer(value, "DequantizeLinear")
+    return dequantize is not None and _is_byte(dequantize.inputs[0])

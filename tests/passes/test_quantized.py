@@ -1,0 +1,138 @@
+"""Quantized weights of int8, which become uint8 where kernels of integers would saturate."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx_ir as ir
+import pytest
+
+from nxconvert.passes import RemoveUnused, UnsignedWeights, optimize
+
+from .models import model, operators, run
+
+SCALES = {"s": np.float32(0.02), "zx": np.uint8(3), "zw": np.int8(0)}
+LAYERS = {
+    "Conv": ("float[1, 2, 6, 6]", "Conv(dx, dw)", (3, 2, 3, 3)),
+    "Gemm": ("float[4, 12]", "Gemm<transB = 1>(dx, dw)", (5, 12)),
+    "MatMul": ("float[4, 12]", "MatMul(dx, dw)", (12, 5)),
+    "moved": ("float[4, 12]", "MatMul(moved, dw)", (4, 5)),
+}
+MOVED = "moved = Transpose<perm = [1, 0]>(dx) "
+
+
+def largest_weights(*shape: int) -> np.ndarray:
+    """Weights whose products with large activations do not fit into 16 bits."""
+    return np.random.default_rng(0).choice(np.array([-128, -126, 125, 127], np.int8), shape)
+
+
+def layer(kind: str, *, activation: str = "zx", **extra: np.ndarray) -> ir.Model:
+    spec, call, shape = LAYERS[kind]
+    text = (
+        f"({spec} x) => (float[?] y) {{ q = QuantizeLinear(x, s, {activation})  "
+        f"dx = DequantizeLinear(q, s, {activation})  {MOVED if kind == 'moved' else ''} "
+        f"dw = DequantizeLinear(w, s, zw)  r = {call}  shape = Shape(r)  y = Reshape(r, minus) }}"
+    )
+    constants = {**SCALES, "w": largest_weights(*shape), "minus": np.array([-1]), **extra}
+    return model(text, constants)
+
+
+def on_integer_kernels(graph: ir.Model, x: np.ndarray) -> np.ndarray:
+    """The result with ONNX Runtime's own fusions."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    session = onnxruntime.InferenceSession(ir.to_proto(graph).SerializeToString(), options)
+    return session.run(None, {"x": x})[0]
+
+
+@pytest.mark.parametrize("kind", LAYERS)
+def test_weights_become_unsigned_and_stand_for_the_same(kind: str) -> None:
+    graph = layer(kind)
+    x = np.random.default_rng(1).uniform(0, 5, list(graph.graph.inputs[0].shape)).astype(np.float32)
+    before = run(graph, {"x": x})[0]
+    assert UnsignedWeights()(graph).modified
+    weight = graph.graph.initializers["w"]
+    assert weight.dtype == weight.const_value.dtype == ir.DataType.UINT8
+    np.testing.assert_array_equal(run(graph, {"x": x})[0], before)
+    np.testing.assert_allclose(on_integer_kernels(graph, x), before, rtol=1e-5, atol=1e-4)
+    assert not UnsignedWeights()(graph).modified
+
+
+def test_quantized_convolution_does_not_saturate() -> None:
+    """With a quantized result ONNX Runtime computes with integers alone."""
+    text = (
+        "(float[1, 2, 6, 6] x) => (float[1, 3, 4, 4] y) { q = QuantizeLinear(x, s, zx)  "
+        "dx = DequantizeLinear(q, s, zx)  dw = DequantizeLinear(w, s, zw)  r = Conv(dx, dw)  qr = QuantizeLinear(r, t, zt)  "
+        "y = DequantizeLinear(qr, t, zt) }"
+    )
+    scales = {**SCALES, "t": np.float32(1.5), "zt": np.uint8(128)}
+    graph = model(text, {**scales, "w": largest_weights(3, 2, 3, 3)})
+    x = np.random.default_rng(1).uniform(3, 5, (1, 2, 6, 6)).astype(np.float32)
+    exact = run(graph, {"x": x})[0]
+    optimize(graph)
+    np.testing.assert_allclose(on_integer_kernels(graph, x), exact, atol=1.5 * 1.01)
+
+
+def test_channels_have_zero_points_of_their_own() -> None:
+    per_channel = {"zw": np.array([0, 3, -5], np.int8), "s2": np.array([0.1, 0.2, 0.3], np.float32)}
+    text = (
+        "(float[1, 2, 6, 6] x) => (float[1, 3, 4, 4] y) { q = QuantizeLinear(x, s, zx)  "
+        "dx = DequantizeLinear(q, s, zx)  dw = DequantizeLinear<axis = 0>(w, s2, zw)  y = Conv(dx, dw) }"
+    )
+    graph = model(text, {**SCALES, **per_channel, "w": largest_weights(3, 2, 3, 3)})
+    x = np.random.default_rng(1).uniform(0, 5, (1, 2, 6, 6)).astype(np.float32)
+    before = run(graph, {"x": x})[0]
+    UnsignedWeights()(graph)
+    assert graph.graph.initializers["w"].dtype == ir.DataType.UINT8
+    np.testing.assert_array_equal(run(graph, {"x": x})[0], before)
+
+
+@pytest.mark.parametrize(
+    ("clip", "highest", "dtype"),
+    [("Clip(q, low, high)", 127, ir.DataType.INT8), ("Identity(q)", 255, ir.DataType.UINT8)],
+)
+def test_products_of_integers(clip: str, highest: int, dtype: ir.DataType) -> None:
+    """A weight that meets 7 bits only cannot saturate, and stays."""
+    text = f"(uint8[4, 12] q) => (int32[4, 5] y) {{ c = {clip}  y = MatMulInteger(c, w, zx) }}"
+    constants = {"zx": np.uint8(3), "w": largest_weights(12, 5), "low": np.uint8(0), "high": np.uint8(127)}
+    graph = model(text, constants)
+    q = np.random.default_rng(1).integers(0, 255, (4, 12)).astype(np.uint8)
+    UnsignedWeights()(graph)
+    assert graph.graph.initializers["w"].dtype == dtype
+    exact = (np.minimum(q, highest).astype(np.int32) - 3) @ constants["w"].astype(np.int32)
+    np.testing.assert_array_equal(run(graph, {"q": q})[0], exact)
+
+
+def test_what_has_to_stay() -> None:
+    signed = layer("Conv", activation="zs", zs=np.int8(3))
+    assert not UnsignedWeights()(signed).modified, "activations of int8 are added in 32 bits anyway"
+    computed = model(
+        "(float[4, 12] x, int8[12, 5] w) => (float[4, 5] y) { q = QuantizeLinear(x, s, zx)  "
+        "dx = DequantizeLinear(q, s, zx)  dw = DequantizeLinear(w, s, zw)  y = MatMul(dx, dw) }",
+        SCALES,
+    )
+    assert not UnsignedWeights()(computed).modified
+    floats = model(
+        "(float[4, 12] x) => (float[4, 5] y) { dw = DequantizeLinear(w, s, zw)  y = MatMul(x, dw) }",
+        {**SCALES, "w": largest_weights(12, 5)},
+    )
+    assert not UnsignedWeights()(floats).modified
+
+
+def test_a_weight_that_others_read_is_copied() -> None:
+    text = (
+        "(float[4, 12] x) => (float[4, 5] y, float[4, 5] z, int8[12, 5] v) { q = QuantizeLinear(x, s, zx)  "
+        "dx = DequantizeLinear(q, s, zx)  da = DequantizeLinear(w, s, zw)  db = DequantizeLinear(w, t, zw)  "
+        "y = MatMul(dx, da)  z = MatMul(dx, db)  v = Identity(w) }"
+    )
+    graph = model(text, {**SCALES, "t": np.float32(0.5), "w": largest_weights(12, 5)})
+    x = np.random.default_rng(1).uniform(0, 5, (4, 12)).astype(np.float32)
+    before = run(graph, {"x": x})
+    UnsignedWeights()(graph)
+    RemoveUnused()(graph)
+    assert graph.graph.initializers["w"].dtype == ir.DataType.INT8
+    assert graph.graph.initializers["w.unsigned"].dtype == ir.DataType.UINT8
+    assert operators(graph).count("DequantizeLinear") == 3
+    for got, want in zip(run(graph, {"x": x}), before, strict=True):
+        np.testing.assert_array_equal(got, want)
