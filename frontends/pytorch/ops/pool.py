@@ -102,8 +102,23 @@ def _avg_pool(
         return batched(op, x, space, lambda x: _sum_pool(op, x, window, ceil_mode, divide_by))
     window["count_include_pad"] = int(count_include_pad)
     if ceil_mode:
+        x = _padded_first(op, x, window) if count_include_pad else x
         _round_up(x, window, counted=count_include_pad)
     return batched(op, x, space, lambda x: op.AveragePool(x, **window))
+
+
+def _padded_first(op: Builder, x: Value, window: dict[str, Any]) -> Value:
+    """``x`` with the zeros that count around it, so that what ``ceil_mode`` adds, which does not, is all that is left.
+
+    ONNX Runtime's average pooling of integers counts both. The number of windows stays where none can start in the
+    padding after an axis.
+    """
+    kernel, strides, pads = window["kernel_shape"], window["strides"], window["pads"][: len(window["kernel_shape"])]
+    if not any(pads) or any(p + s > k for p, s, k in zip(pads, strides, kernel, strict=True)):
+        return x
+    window["pads"] = [0] * len(window["pads"])
+    outer = [0] * (x.rank - len(pads))
+    return op.Pad(x, [*outer, *pads, *outer, *pads])
 
 
 def _sum_pool(op: Builder, x: Value, window: dict[str, Any], ceil_mode: bool, divisor: int) -> Value:
