@@ -9,6 +9,7 @@ import onnx_ir as ir
 from nxconvert.errors import ReadError
 from nxconvert.formats.torch_archive import Kind, TorchArchive, open_archive
 from nxconvert.formats.torch_export import read_program
+from nxconvert.frontends.pytorch import quantization
 from nxconvert.frontends.pytorch.export.model import lower_program
 from nxconvert.frontends.pytorch.script.model import read_script
 from nxconvert.plugins import ReadOptions
@@ -26,12 +27,20 @@ def read(path: Path, options: ReadOptions) -> ir.Model:
     options.progress("reading", None)
     with open_archive(path) as archive:
         if archive.kind() is Kind.TORCHSCRIPT:
-            return read_script(archive, options)
+            return _remarked(read_script(archive, options), options)
         if archive.kind() is Kind.EXPORTED:
-            return lower_program(read_program(archive), options)
+            return _remarked(lower_program(read_program(archive), options), options)
         if archive.kind() in _WITHOUT_PROGRAM:
             raise ReadError(_without_program(path, archive))
         raise ReadError(f"{path} is {archive.kind().value}, which this version does not read.")
+
+
+def _remarked(model: ir.Model, options: ReadOptions) -> ir.Model:
+    """The model, after the user was told what to expect of it."""
+    message = quantization.remark(model)
+    if message:
+        options.warn(message)
+    return model
 
 
 def _without_program(path: Path, archive: TorchArchive) -> str:
