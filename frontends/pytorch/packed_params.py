@@ -126,15 +126,16 @@ def _embedding(state: Any, load: Callable[[Any], Any]) -> PackedEmbedding:
 
 
 def _cell(state: Any, load: Callable[[Any], Any]) -> PackedCell:
-    kind, tensors, _, integers, layers = state
+    """The biases are those packed with the weights; PyTorch does not read those that stand beside them."""
+    kind, _, _, integers, layers = state
     if kind == "quantized_dynamic":
-        w_ih, w_hh = (load(layer) for layer in layers)
         reduce_range = bool(integers[0]) if integers else False
-        return PackedCell(w_ih.weight, w_hh.weight, load(tensors[0]), load(tensors[1]), reduce_range)
-    if kind == "quantized_fp16":
-        w_ih, w_hh = (load(layer) for layer in layers)
-        return PackedCell(w_ih.weight, w_hh.weight, w_ih.bias, w_hh.bias, None)
-    raise ValueError(kind)
+    elif kind == "quantized_fp16":
+        reduce_range = None
+    else:
+        raise ValueError(kind)
+    w_ih, w_hh = (load(layer) for layer in layers)
+    return PackedCell(w_ih.weight, w_hh.weight, w_ih.bias, w_hh.bias, reduce_range)
 
 
 _READERS: dict[str, Callable[[Any, Callable[[Any], Any]], Packed]] = {
@@ -154,6 +155,6 @@ def as_half(array: np.ndarray) -> np.ndarray:
 
 
 def lists_of(values: Sequence[int], size: int) -> list[int]:
-    """A geometry argument as a list of ``size`` numbers."""
+    """A geometry argument as a list of ``size`` numbers; one-dimensional layers may give two, and the last counts."""
     items = list(values)
-    return items * size if len(items) == 1 else items
+    return items * size if len(items) == 1 else items[-size:]

@@ -140,8 +140,15 @@ def celu(op: Builder, self: Quantized, output_scale: float, output_zero_point: I
 
 
 @aten("quantized::prelu")
-def prelu(op: Builder, qx: Quantized, weight: Value, output_scale: float, output_zero_point: Int) -> Quantized:
-    return requantized(op, call(op, "prelu", qx.reals(op), weight), output_scale, output_zero_point, qx)
+def prelu(op: Builder, qx: Quantized, weight: Quantized, output_scale: float, output_zero_point: Int) -> Quantized:
+    """What is positive is multiplied by what 1 is on the weight's scale, which may not reach that far (``qprelu``)."""
+    scale, zero_point, low, high = _known_parameters(weight)
+    one = (min(max(round(1 / scale) + zero_point, low), high) - zero_point) * scale
+    slope = weight.reals(op)
+    if one != 1:
+        slope = op.Div(slope, np.float32(one))
+    y = call(op, "prelu", qx.reals(op), slope)
+    return requantized(op, y if one == 1 else op.Mul(y, np.float32(one)), output_scale, output_zero_point, qx)
 
 
 @aten("quantized::softmax")

@@ -210,8 +210,8 @@ for _name, _cell in {"gru_cell": GRU, "rnn_tanh_cell": TANH, "rnn_relu_cell": RE
 def quantized_lstm_cell(
     op: Builder, input: Value, hx: Values, w_ih: Any, w_hh: Any, bias_ih: Value, bias_hh: Value
 ) -> tuple[Value, ...]:
-    """The new h and c."""
-    parameters = CellParameters(w_ih.weight, w_hh.weight, bias_ih, bias_hh, None, reduce_range=True)
+    """The new h and c; PyTorch reads the biases that are packed with the weights."""
+    parameters = CellParameters(w_ih.weight, w_hh.weight, w_ih.bias, w_hh.bias, None, reduce_range=True)
     return tuple(_single_step(op, LSTM, input, hx, parameters))
 
 
@@ -219,7 +219,7 @@ def _register_quantized_cell(name: str, cell: Cell) -> None:
     @aten(f"quantized::quantized_{name}_dynamic")
     def recurrent_cell(op: Builder, input: Value, hx: Value, w_ih: Any, w_hh: Any, b_ih: Value, b_hh: Value) -> Value:
         """The new h."""
-        parameters = CellParameters(w_ih.weight, w_hh.weight, b_ih, b_hh, None, reduce_range=True)
+        parameters = CellParameters(w_ih.weight, w_hh.weight, w_ih.bias, w_hh.bias, None, reduce_range=True)
         return _single_step(op, cell, input, [hx], parameters)[0]
 
 
@@ -234,7 +234,7 @@ for _name, _cell in {"gru_cell": GRU, "rnn_tanh_cell": TANH, "rnn_relu_cell": RE
 def make_quantized_cell_params_dynamic(
     op: Builder, w_ih: Any, w_hh: Any, bias_ih: Value, bias_hh: Value, reduce_range: bool = False
 ) -> Any:
-    return PackedCell(w_ih.weight, w_hh.weight, bias_ih, bias_hh, reduce_range)
+    return PackedCell(w_ih.weight, w_hh.weight, w_ih.bias, w_hh.bias, reduce_range)
 
 
 @aten("quantized::make_quantized_cell_params_fp16")

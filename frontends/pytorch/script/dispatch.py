@@ -395,7 +395,9 @@ def unpack(ip: Machine, value: Any, count: int) -> tuple[Any, ...]:
 def get_item(ip: Machine, value: Any, index: Any) -> Any:
     """``value[index]`` of a list, tuple, dict or string."""
     if isinstance(value, DictCell):
-        return mappings.get_key(ip, value, index)
+        if index not in value.content:
+            raise LoweringError(f"the dict has no key {index!r}")
+        return value.content[index]
     if isinstance(value, ListCell):
         return lists.item_at(ip, value, index)
     if isinstance(value, Box):

@@ -109,9 +109,6 @@ def test_fake_quantize(limits: tuple[int, int]) -> None:
 OBSERVERS = [(False, False, (0, 127)), (True, True, (-128, 127)), (False, True, (0, 255))]
 
 
-OBSERVERS = [(False, False, (0, 127)), (True, True, (-128, 127)), (False, True, (0, 255))]
-
-
 @pytest.mark.parametrize("observer", [0, 1])
 @pytest.mark.parametrize(("per_row", "symmetric", "limits"), OBSERVERS)
 @pytest.mark.parametrize("unset", [False, True])
@@ -308,13 +305,51 @@ def test_dynamic_cell(kind: str) -> None:
     def program(call: Any, x: Any, h: Any, w_ih: Any, w_hh: Any, b: Any, *dtypes: Any) -> Any:
         q = Quantized(call, *dtypes)
         layers = [call("quantized::linear_prepack", q.weight(w), b) for w in (w_ih, w_hh)]
-        return call(f"quantized::quantized_{kind}_cell_dynamic", x, [h, h] if kind == "lstm" else h, *layers, b, b)
+        states = [h, h] if kind == "lstm" else h
+        # PyTorch adds the biases that are packed, not these.
+        others = [call("neg", b)] * 2
+        return call(f"quantized::quantized_{kind}_cell_dynamic", x, states, *layers, *others)
 
     weights = [Weight(numbers(gates * 4, 6)), Weight(numbers(gates * 4, 4)), Weight(numbers(gates * 4))]
     check_steps(program, numbers(3, 6), numbers(3, 4) * 0.5, *weights, step=1e-4)
 
 
 # ---- between layers --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("scale", [0.01, 0.001, 1 / 255])
+@pytest.mark.parametrize("channels", [1, 4])
+def test_prelu(scale: float, channels: int) -> None:
+    """On a fine scale of the weight there is no 1, which is what positive numbers are multiplied by."""
+
+    def program(call: Any, x: Any, weight: Any, scale: float, *dtypes: Any) -> Any:
+        q = Quantized(call, *dtypes)
+        return call("quantized::prelu", q.activation(x), q.activation(weight, scale, 0), 0.03, 40)
+
+    check_steps(program, numbers(2, 4, 8), Weight(torch.linspace(0.1, 0.25, channels)), scale, step=0.03)
+
+
+@pytest.mark.parametrize("count_include_pad", [False, True])
+def test_average_pool_with_a_ragged_edge(count_include_pad: bool) -> None:
+    """In ONNX Runtime's pool of integers, too, nothing counts that PyTorch does not count."""
+
+    def program(call: Any, x: Any, *dtypes: Any) -> Any:
+        q = Quantized(call, *dtypes).activation(x)
+        return call("avg_pool2d", q, [3, 3], [2, 2], [1, 1], True, count_include_pad)
+
+    check_steps(program, numbers(2, 3, 8, 10) + 1, step=SCALE)
+
+
+def test_one_dimensional_geometry_of_two_numbers() -> None:
+    """Layers that pad by themselves are packed with a padding of two zeros."""
+
+    def program(call: Any, x: Any, w: Any, *dtypes: Any) -> Any:
+        q = Quantized(call, *dtypes)
+        packed = call("quantized::conv1d_prepack", q.weight(w), None, [2], [0, 0], [1], 1)
+        return call("quantized::conv1d", q.activation(x), packed, 0.09, 40)
+
+    check_steps(program, numbers(2, 4, 9), Weight(numbers(6, 4, 3)), step=0.09)
+
 
 UNARY: dict[str, tuple[Any, ...]] = {
     "hardswish": (0.04, 30),
