@@ -63,8 +63,8 @@ def test_quantized_convolution_does_not_saturate() -> None:
     """With a quantized result ONNX Runtime computes with integers alone."""
     text = (
         "(float[1, 2, 6, 6] x) => (float[1, 3, 4, 4] y) { q = QuantizeLinear(x, s, zx)  "
-        "dx = DequantizeLinear(q, s, zx)  dw = DequantizeLinear(w, s, zw)  r = Conv(dx, dw)  qr = QuantizeLinear(r, t, zt)  "
-        "y = DequantizeLinear(qr, t, zt) }"
+        "dx = DequantizeLinear(q, s, zx)  dw = DequantizeLinear(w, s, zw)  r = Conv(dx, dw)  "
+        "qr = QuantizeLinear(r, t, zt)  y = DequantizeLinear(qr, t, zt) }"
     )
     scales = {**SCALES, "t": np.float32(1.5), "zt": np.uint8(128)}
     graph = model(text, {**scales, "w": largest_weights(3, 2, 3, 3)})
