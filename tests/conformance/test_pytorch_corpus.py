@@ -71,7 +71,7 @@ def check_inferred(
             asked = True
         except NxConvertError as error:
             problem = describe(error)
-        record(request, suite, "asked" if asked else "failed" if problem else "matched")
+        record(request, suite, "asked" if asked else "failed" if problem else "matched", case.id)
         complaints.append(complaint(suite, case.id, problem))
     assert not any(complaints), "\n".join(filter(None, complaints))
 
@@ -88,7 +88,7 @@ def check_declared(
                 problem = problem or differs(convert(case.path, recorded.inputs), recorded)
         except NxConvertError as error:
             problem = describe(error)
-        record(request, suite, "failed" if problem else "matched")
+        record(request, suite, "failed" if problem else "matched", case.id)
         complaints.append(complaint(suite, case.id, problem))
     assert not any(complaints), "\n".join(filter(None, complaints))
 

@@ -1,0 +1,67 @@
+"""Every operator of PyTorch's own database, called with its sample arguments, saved, converted and run.
+
+By default a few samples of each operator are tried; ``NXCONVERT_OPINFO_SAMPLES=5`` tries as many in each dtype.
+Whatever does not match is listed in ``known.json``; operators that are out of reach are those of ``unsupported.json``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("torch")
+
+import nxconvert
+from nxconvert import NxConvertError, UnsupportedError
+from tests.conformance import corpus, opinfo
+from tests.conformance.ratchet import complaint
+from tests.conformance.summary import record
+
+pytestmark = pytest.mark.filterwarnings("ignore")  # those of PyTorch, while it makes samples and traces them
+
+LIMIT = int(os.environ.get("NXCONVERT_OPINFO_SAMPLES", "2"))
+UNSUPPORTED = json.loads((corpus.ROOT / "frontends" / "pytorch" / "unsupported.json").read_text())
+
+Save = Callable[[opinfo.Sample, Path], None]
+#: How a sample is written: the suite, what it is saved with, and the file's suffix.
+FORMATS: list[tuple[str, Save, str]] = [("PyTorch OpInfo, TorchScript", opinfo.Sample.save_script, ".pt")]
+
+
+@pytest.mark.parametrize("name", opinfo.names())
+@pytest.mark.parametrize("suite, save, suffix", FORMATS, ids=[suffix[1:] for *_, suffix in FORMATS])
+def test_operators(
+    suite: str, save: Save, suffix: str, name: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    complaints = []
+    for number, sample in enumerate(opinfo.samples(name, LIMIT)):
+        case = f"{name}/{sample.id}"
+        outcome, problem = outcome_of(sample, save, tmp_path / f"{number}{suffix}")
+        counts = outcome in ("matched", "failed")
+        record(request, f"{suite}, {sample.dtype}", outcome, case, counts=counts)
+        complaints.append(complaint(suite, case, problem))
+    assert not any(complaints), "\n".join(filter(None, complaints))
+
+
+def outcome_of(sample: opinfo.Sample, save: Save, source: Path) -> tuple[str, str]:
+    """Converts one sample and runs it: the outcome in a word or two, and what is wrong."""
+    target = source.with_suffix(".onnx")
+    try:
+        recorded = sample.recorded()
+        save(sample, source)
+        nxconvert.convert(source, target, inputs=recorded.inputs)
+        problem = corpus.difference(recorded, nxconvert.run(target, recorded.inputs))
+    except opinfo.NoModel as reason:
+        return str(reason), ""
+    except NxConvertError as error:
+        if isinstance(error, UnsupportedError) and all(is_out_of_reach(item.what) for item in error.items):
+            return "out of reach", ""
+        problem = f"{type(error).__name__}: {error}"
+    return ("failed", problem) if problem else ("matched", "")
+
+
+def is_out_of_reach(operator: str) -> bool:
+    return operator.removeprefix("aten::") in UNSUPPORTED
