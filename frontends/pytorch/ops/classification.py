@@ -8,6 +8,7 @@ from nxconvert.frontends.pytorch.ops.linear import linear
 from nxconvert.frontends.pytorch.ops.loss import MEAN, NONE, SUM, reduced
 from nxconvert.frontends.pytorch.table import Builder, Int, LoweringError, Number, Value, aten
 from nxconvert.graph.builder import GraphTypeError
+from nxconvert.graph.dims import product
 
 _REDUCTIONS = {NONE: "none", MEAN: "mean", SUM: "sum"}
 
@@ -143,8 +144,8 @@ def multi_margin_loss(
     reduction: Int = MEAN,
 ) -> Value:  # fmt: skip
     """The mean over the other classes of ``max(0, margin - x[target] + x[class]) ** p``."""
-    if self.rank == 1:
-        batch = op.Unsqueeze(self, [0]), target if target.rank else op.Unsqueeze(target, [0])
+    if self.rank < 2:
+        batch = op.reshape(self, [1, product(self.dims)]), target if target.rank else op.Unsqueeze(target, [0])
         loss = multi_margin_loss(op, *batch, p, margin, weight, reduction)
         return op.reshape(loss, target.dims) if reduction == NONE else loss
     if self.rank != 2:
@@ -166,6 +167,9 @@ def _mean_of(op: Builder, x: Value, counted: Value) -> Value:
 
 def _multilabel_margin(op: Builder, scores: Value, target: Value) -> tuple[Value, Value]:
     """The losses, and which classes are targets (1 or 0); a list of targets ends at its first negative index."""
+    if not scores.rank:
+        loss, is_target = _multilabel_margin(op, op.reshape(scores, [1]), op.reshape(target, [1]))
+        return loss, op.reshape(is_target, [])
     zero = op.const(0, target.etype)
     ended = op.CumSum(op.Cast(op.Less(target, zero), to=DataType.INT64), target.rank - 1)
     valid = op.Equal(ended, 0)

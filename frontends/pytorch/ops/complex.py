@@ -91,6 +91,11 @@ def imag(op: Builder, self: Complex) -> Value:
     return self.imag
 
 
+@aten("chalf")
+def chalf(op: Builder, self: Value | Complex, *, memory_format: Any = None) -> Complex:
+    return as_complex(op, self, DataType.FLOAT16)
+
+
 @aten("is_complex")
 def is_complex(op: Builder, self: Complex) -> bool:
     return True

@@ -208,8 +208,19 @@ def tensor_split(op: Builder, self: Value, indices: Ints, dim: Int = 0) -> list[
 
 
 @aten("tensor_split.tensor_indices_or_sections")
-def tensor_split_tensor(op: Builder, self: Value, tensor_indices_or_sections: Value, dim: Int = 0) -> list[Value]:
-    return _split_where(op, self, integers_in(op, tensor_indices_or_sections), axis_of(dim, self.rank))
+def tensor_split_tensor(
+    op: Builder, self: Value, tensor_indices_or_sections: Value, dim: Int = 0
+) -> list[Value] | Value:
+    at = integers_in(op, tensor_indices_or_sections)
+    if isinstance(at, Dim):
+        return _split_evenly(op, self, at, axis_of(dim, self.rank))
+    return _split_where(op, self, at, axis_of(dim, self.rank))
+
+
+def _split_evenly(op: Builder, x: Value, parts: Dim, axis: int) -> Value:
+    """A sequence of ``parts`` parts, the first ones larger by one where they cannot be equal."""
+    rest = op.Range(op.dim_value(x.dims[axis] + parts - 1), op.dim_value(x.dims[axis] - 1), -1)
+    return op.SplitToSequence(x, op.Div(rest, op.dim_value(parts)), axis=axis)
 
 
 def _split_where(op: Builder, x: Value, at: Int | Sequence[Int], axis: int) -> list[Value]:

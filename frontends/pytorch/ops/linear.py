@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from nxconvert.frontends.pytorch.dtypes import DataType, is_float
 from nxconvert.frontends.pytorch.ops.common import as_tensor, dtype_of, promote
+from nxconvert.frontends.pytorch.ops.math import add, mul
 from nxconvert.frontends.pytorch.table import Builder, DType, Number, Value, Values, aten
 from nxconvert.graph.builder import GraphTypeError
 from nxconvert.graph.dims import product
@@ -27,7 +28,7 @@ def transposed(op: Builder, x: Value) -> Value:
 
 def weighted(op: Builder, x: Value, factor: Number) -> Value:
     """``x`` times a number, in the dtype of ``x``."""
-    return x if isinstance(factor, (int, float)) and factor == 1 else op.Mul(x, as_tensor(op, factor, x.etype))
+    return x if isinstance(factor, (int, float)) and factor == 1 else mul(op, x, as_tensor(op, factor, x.etype))
 
 
 def weighted_sum(op: Builder, self: Value, other: Value, beta: Number, alpha: Number) -> Value:
@@ -35,7 +36,7 @@ def weighted_sum(op: Builder, self: Value, other: Value, beta: Number, alpha: Nu
     other = weighted(op, other, alpha)
     if isinstance(beta, (int, float)) and beta == 0:
         return other
-    return op.Add(weighted(op, self, beta), other)
+    return add(op, weighted(op, self, beta), other)
 
 
 def _want_ranks(*operands: tuple[Value, int]) -> None:
@@ -162,7 +163,7 @@ def addbmm(op: Builder, self: Value, batch1: Value, batch2: Value, *, beta: Numb
 def outer(op: Builder, self: Value, vec2: Value) -> Value:
     _want_ranks((self, 1), (vec2, 1))
     column, row = op.Unsqueeze(self, [1]), op.Unsqueeze(vec2, [0])
-    return op.And(column, row) if self.etype == DataType.BOOL else op.Mul(*promote(op, column, row))
+    return mul(op, column, row)
 
 
 @aten("addr")

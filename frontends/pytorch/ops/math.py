@@ -12,6 +12,7 @@ import ml_dtypes
 
 from nxconvert.frontends.pytorch.dtypes import UNSIGNED, DataType, is_float
 from nxconvert.frontends.pytorch.ops.common import as_tensor, promote, result_type
+from nxconvert.frontends.pytorch.ops.loops import repeat
 from nxconvert.frontends.pytorch.ops.shape import broadcast_all
 from nxconvert.frontends.pytorch.ops.widening import emit, where
 from nxconvert.frontends.pytorch.table import Builder, Number, Value, aten
@@ -164,7 +165,37 @@ def power(op: Builder, self: Value | Number, exponent: Value | Number) -> Value:
                 return op.Reciprocal(op.Sqrt(base))
             if known == -1:
                 return op.Reciprocal(base)
+    if not is_float(base.etype):
+        return _integer_power(op, base, exponent_)
     return emit(op, "Pow", base, exponent_)
+
+
+def _integer_power(op: Builder, base: Value, exponent: Value) -> Value:
+    """Products of squares, which wrap around as PyTorch's do; ONNX Runtime's ``Pow`` computes integers in float64."""
+    power = constant(exponent)
+    if power is not None and power >= 0:
+        result, square, rest = None, base, int(power)
+        while rest:
+            if rest % 2:
+                result = square if result is None else mul(op, result, square)
+            rest //= 2
+            square = op.Mul(square, square) if rest else square
+        return op.expand(op.const(1, base.etype), base.dims) if result is None else result
+    base, exponent = broadcast_all(op, [base, exponent])
+    one, two = op.const(1, base.etype), op.const(2, base.etype)
+
+    def step(body: Builder, _: Value, result: Value, square: Value, rest: Value) -> list[Value]:
+        odd = body.Equal(body.Mod(rest, two), one)
+        return [where(body, odd, body.Mul(result, square), result), body.Mul(square, square), body.Div(rest, two)]
+
+    result = repeat(op, base.etype.bitwidth, [op.expand(one, base.dims), base, exponent], step)[0]
+    if base.etype in UNSIGNED:
+        return result
+    # Of the integers, only 1 and -1 have a reciprocal that is none too small to be one.
+    odd = op.Equal(op.Mod(exponent, two), one)
+    unit = op.Equal(op.Abs(base), one)
+    reciprocal = where(op, unit, where(op, odd, base, one), op.const(0, base.etype))
+    return where(op, op.Less(exponent, op.const(0, base.etype)), reciprocal, result)
 
 
 @aten("float_power")

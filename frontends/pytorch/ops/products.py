@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from nxconvert.frontends.pytorch.dtypes import DataType, is_float
 from nxconvert.frontends.pytorch.ops.common import axis_of, promote, static_ints
 from nxconvert.frontends.pytorch.ops.linear import matrix_product
+from nxconvert.frontends.pytorch.ops.math import mul
 from nxconvert.frontends.pytorch.table import Builder, Int, Ints, LoweringError, Value, Values, aten
 from nxconvert.graph.builder import GraphTypeError
 
@@ -136,7 +137,7 @@ def kron(op: Builder, self: Value, other: Value) -> Value:
     left, right = ((1,) * (rank - x.rank) + x.dims for x in (self, other))
     a = op.reshape(self, [size for dim in left for size in (dim, 1)])
     b = op.reshape(other, [size for dim in right for size in (1, dim)])
-    return op.reshape(op.Mul(*promote(op, a, b)), [m * n for m, n in zip(left, right, strict=True)])
+    return op.reshape(mul(op, a, b), [m * n for m, n in zip(left, right, strict=True)])
 
 
 @aten("linalg_cross")

@@ -115,7 +115,7 @@ def sum_to_size(op: Builder, self: Value, size: Ints) -> Value:
     wanted = int_list(size)
     lead = self.rank - len(wanted)
     axes = [i for i in range(self.rank) if i < lead or (wanted[i - lead] == 1 and self.dims[i] != 1)]
-    return op.reshape(reduce(op, "ReduceSum", self, axes, True), wanted) if axes else self
+    return op.reshape(sum_(op, self, list(axes), True), wanted) if axes else self
 
 
 # ---- all and any ---------------------------------------------------------------------------------------------------

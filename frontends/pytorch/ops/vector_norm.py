@@ -80,6 +80,9 @@ def _matrix_norm(op: Builder, x: Value, ord: Number | str, dim: Ints, keepdim: b
     if not math.isinf(ord) and abs(ord) != 1:  # type: ignore[arg-type]
         raise LoweringError(f"there is no matrix norm of order {ord}")
     sums = op.ReduceL1(x, [summed], keepdims=1)
+    if x.dims[extreme] == 0:
+        # PyTorch has 0 for the largest of nothing, and no smallest.
+        sums = op.expand(op.const(0.0, x.etype), [1 if d == 0 else d for d in sums.dims])
     reduced = getattr(op, "ReduceMax" if ord > 0 else "ReduceMin")(sums, [extreme], keepdims=1)  # type: ignore[operator]
     return reduced if keepdim else op.Squeeze(reduced, sorted([rows, columns]))
 
