@@ -59,7 +59,7 @@ def adaptive_average(op: Builder, x: Value, space: int, sizes: Int | Sequence[In
     y = op.ReduceMean(x, single) if single else x
     for i, (old, new) in enumerate(zip(olds, targets, strict=True)):
         if new not in (1, old):
-            y = weigh_axis(op, y, first + i, _average_weights(op, old, new, x))
+            y = weigh_axis(op, y, first + i, average_weights(op, old, new, x))
     return y
 
 
@@ -69,7 +69,7 @@ def _divided(op: Builder, x: Value, space: int, targets: Sequence[Int]) -> Value
     return batched(op, x, space, lambda x: op.AveragePool(x, kernel_shape=window, strides=window))
 
 
-def _average_weights(op: Builder, old: Int, new: Int, like: Value) -> Value:
+def average_weights(op: Builder, old: Int, new: Int, like: Value) -> Value:
     """``[new, old]``: 1 by the number of elements inside each window, 0 outside."""
     start, end = (op.Unsqueeze(bound, [1]) for bound in _bounds(op, old, new))
     place = counting(op, old, DataType.INT64)

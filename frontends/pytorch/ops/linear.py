@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from nxconvert.frontends.pytorch.dtypes import DataType, is_float
-from nxconvert.frontends.pytorch.ops.common import as_tensor, dtype_of, promote
+from nxconvert.frontends.pytorch.ops.common import as_tensor, dtype_of
 from nxconvert.frontends.pytorch.ops.math import add, mul
 from nxconvert.frontends.pytorch.table import Builder, DType, Number, Value, Values, aten
 from nxconvert.graph.builder import GraphTypeError

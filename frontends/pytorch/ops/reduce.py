@@ -113,6 +113,8 @@ def logsumexp(op: Builder, self: Value, dim: Ints, keepdim: bool = False) -> Val
 def sum_to_size(op: Builder, self: Value, size: Ints) -> Value:
     """The sum over the axes that broadcasting would have added or stretched."""
     wanted = int_list(size)
+    if not wanted:
+        return sum_(op, self)
     lead = self.rank - len(wanted)
     axes = [i for i in range(self.rank) if i < lead or (wanted[i - lead] == 1 and self.dims[i] != 1)]
     return op.reshape(sum_(op, self, list(axes), True), wanted) if axes else self

@@ -173,3 +173,18 @@ def test_few_nodes() -> None:
     for args, count in [(("add", F, 1.0), 1), (("clamp", F, 0, 1), 1), (("pow", F, 2), 1), (("div", F, 2.0), 1)]:
         model, _, _ = lower(args[0], args[1:], {}, free=True)
         assert len(model.graph) == count, args[0]
+
+
+@pytest.mark.parametrize("exponent", [0, 1, 2, 3, 5, 13])
+def test_powers_of_integers_wrap_around(exponent: int) -> None:
+    check("pow", torch.tensor([3, -7, 0, 1, -(2**31) - 5, 10**9 + 7]), exponent)
+    check("pow", torch.tensor([3, -7, 0, 1], dtype=torch.int32), exponent)
+
+
+def test_powers_by_integers() -> None:
+    """A negative power of what is neither 1 nor -1 is none."""
+    base = torch.tensor([[-3], [-1], [0], [1], [2], [9]])
+    check("pow", base, torch.tensor([-3, -2, -1, 0, 1, 2, 5, 40, 63, 64, 70]))
+    check("pow", 3, torch.tensor([0, 1, 40, 41, 70]))
+    check("pow", base.to(torch.int32), torch.tensor([-1, 0, 7, 33], dtype=torch.int32))
+    check("pow", base.abs().to(torch.uint8), torch.tensor([0, 7, 200], dtype=torch.uint8))

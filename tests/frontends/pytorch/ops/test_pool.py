@@ -92,3 +92,12 @@ def test_max_pool_backward() -> None:
     values, indices = torch.ops.aten.max_pool2d_with_indices(x, [3, 3], [1, 1])
     args = [3, 3], [1, 1], [0, 0], [1, 1], False, indices
     check("max_pool2d_with_indices_backward", _rand(*values.shape), x, *args)
+
+
+@pytest.mark.parametrize("batch", [True, False])
+@pytest.mark.parametrize("space, sizes", [(2, [5, 1]), (2, [4, 3]), (3, [4, 3, 2])])
+def test_fractional_max_pool(space: int, sizes: list[int], batch: bool) -> None:
+    torch.manual_seed(0)
+    x = torch.randn(*([2] if batch else []), 3, *[11, 9, 8][:space])
+    samples = torch.rand(2 if batch else 1, 3, space)
+    check(f"fractional_max_pool{space}d", x, [2, 3, 2][:space], sizes, samples)
