@@ -80,18 +80,13 @@ def convolution_backward(
     dilation: Ints, transposed: bool, output_padding: Ints, groups: Int, output_mask: Numbers,
 ) -> Gradients:  # fmt: skip
     """The gradients of input, weight and bias, as far as ``output_mask`` wants them."""
-    space = weight.rank - 2
-    form = [
-        repeat_to(values, space, what)
-        for values, what in ((stride, "the stride"), (padding, "the padding"), (dilation, "the dilation"))
-    ]
+    strides, pads, dilations = form = _form(weight.rank - 2, stride, padding, dilation)
     of_input = of_weight = of_bias = None
     if output_mask[0] and transposed:
-        of_input = convolve(op, grad_output, weight, None, *form, groups)
+        of_input = convolve(op, grad_output, weight, None, strides, pads, dilations, groups)
     elif output_mask[0]:
         axes = zip(input.dims[2:], grad_output.dims[2:], weight.dims[2:], *form, strict=True)
         rest = [size - (new - 1) * s + 2 * pad - d * (k - 1) - 1 for size, new, k, s, pad, d in axes]
-        strides, pads, dilations = form
         of_input = convolve_transposed(op, grad_output, weight, None, strides, pads, rest, groups, dilations)
     if output_mask[1]:
         pair = (grad_output, input) if transposed else (input, grad_output)
@@ -101,8 +96,15 @@ def convolution_backward(
     return of_input, of_weight, of_bias
 
 
+def _form(space: int, stride: Ints, padding: Ints, dilation: Ints) -> tuple[Ints, Ints, Ints]:
+    """Strides, pads and dilations of all axes."""
+    strides = repeat_to(stride, space, "the stride")
+    pads, dilations = repeat_to(padding, space, "the padding"), repeat_to(dilation, space, "the dilation")
+    return [*strides], [*pads], [*dilations]
+
+
 def _gradient_of_kernel(
-    op: Builder, x: Value, y: Value, weight: Value, form: Sequence[list[int]], groups: int
+    op: Builder, x: Value, y: Value, weight: Value, form: tuple[Ints, Ints, Ints], groups: int
 ) -> Value:
     """Each element of the kernel has seen ``x`` at a distance of its own from ``y``: a convolution of one by the other.
 

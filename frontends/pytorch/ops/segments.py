@@ -23,7 +23,7 @@ def _bounds(op: Builder, lengths: Value | None, offsets: Value | None) -> tuple[
         edges = op.cast(offsets, DataType.INT64)
         last = edges.rank - 1
         count = edges.dims[-1] - 1
-        return tuple(op.Slice(edges, [i], op.dims_tensor([count + i]), [last]) for i in (0, 1))  # type: ignore[return-value]
+        return tuple(op.Slice(edges, [i], op.dims_tensor([count + i]), [last]) for i in (0, 1))
     if lengths is None:
         raise LoweringError("neither the lengths nor the offsets of the segments are given")
     sizes = op.cast(lengths, DataType.INT64)

@@ -6,8 +6,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from nxconvert.frontends.pytorch.table import LoweringError, Scalar  # noqa: E402
-from tests.frontends.pytorch.ops.harness import check, lower  # noqa: E402
+from tests.frontends.pytorch.ops.harness import check  # noqa: E402
 
 GENERATOR = torch.Generator().manual_seed(0)
 DISTINCT = torch.randperm(60, generator=GENERATOR).float().reshape(3, 4, 5)
@@ -59,46 +58,3 @@ def test_places_with_a_side_and_a_sorter() -> None:
     values = torch.tensor([7.0, 1, 9, 3, 5])
     check("searchsorted", values.sort()[0], values, side="right")
     check("searchsorted", values, values, sorter=values.argsort())
-
-
-X = torch.randn(50, generator=GENERATOR)
-
-
-@pytest.mark.parametrize(
-    ("x", "args"),
-    [
-        (X, (10, -2, 2)),
-        (X, ()),
-        (X, (7,)),
-        (X.double(), (7, -1.5, 0)),
-        (torch.ones(5), (4,)),
-        (torch.arange(5.0), (4, 0, 4)),
-        (torch.tensor([NAN, 1, 2]), (4, 0, 4)),
-        (torch.zeros(0), (4,)),
-    ],
-)
-def test_histc(x: torch.Tensor, args: tuple) -> None:
-    check("histc", x, *args)
-
-
-def test_histogram() -> None:
-    check("histogram", X, 5)
-    check("histogram", torch.ones(3), 5)
-    check("histogram", X, 5, range=[-1.0, 1.0])
-    check("histogram", X, 5, weight=X.abs(), density=True, rtol=1e-3)
-    check("histogram", X, torch.tensor([-1.0, 0, 0.5, 2]), density=True)
-
-
-@pytest.mark.parametrize("weights", [None, torch.float32, torch.float64, torch.int64], ids=str)
-def test_bincount(weights: torch.dtype | None) -> None:
-    x = torch.randint(0, 7, (20,), generator=GENERATOR)
-    weight = None if weights is None else (X[:20] * 9).to(weights)
-    check("bincount", x, weight)
-    check("bincount", x, weight, 12)
-    check("bincount", x.to(torch.uint8), weight, 3)
-    check("bincount", x[:0])
-
-
-def test_a_range_that_is_data() -> None:
-    with pytest.raises(LoweringError, match="range"):
-        lower("histc", (X, 10, Scalar(None), 2.0), {}, free=False)  # type: ignore[arg-type]
