@@ -15,6 +15,7 @@ from nxconvert.detection import source_frontend, target_backend
 from nxconvert.errors import InputError, RunError, UsageError
 from nxconvert.execution import own_runtime
 from nxconvert.inputs import InputsLike, InputSpec, as_array
+from nxconvert.interface import free_ranges
 from nxconvert.plugins import ReadOptions, Runner
 from nxconvert.report import CheckReport, CheckRun, OutputDiff
 
@@ -127,7 +128,7 @@ class _Comparison:
         """Runs of both, until enough sizes have been compared or no more are worth trying."""
         from nxconvert.sampling import Sampler
 
-        sampler = Sampler(self._model.graph.inputs, declared)
+        sampler = Sampler(self._model.graph.inputs, declared, free_ranges(self._model))
         runs: list[CheckRun] = []
         compared = 0
         for sizes in sampler.sizes():

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import onnx_ir as ir
 
+from nxconvert.expressions import symbols
 from nxconvert.inputs import DTYPES
+
+#: The metadata that says which sizes the free dims may have: ``{"batch": [2, 64], "n": [2, null]}``.
+RANGES_KEY = "nxconvert.ranges"
 
 _NAMES = {onnx_name: name for name, onnx_name in DTYPES.items()}
 
@@ -37,10 +42,15 @@ def interface(values: Iterable[ir.Value]) -> dict[str, str]:
 
 
 def free_dims(inputs: Iterable[ir.Value]) -> tuple[str, ...]:
-    """The names of the dims that `inputs` leave free, each once, in order."""
-    return tuple(
-        dict.fromkeys(dim for value in inputs for dim in dims_of(value) or () if isinstance(dim, str) and dim != "?")
-    )
+    """The names of the dims that `inputs` leave free, each once, in order; of ``4*n`` it is ``n``."""
+    dims = (dim for value in inputs for dim in dims_of(value) or () if isinstance(dim, str) and dim != "?")
+    return tuple(dict.fromkeys(name for dim in dims for name in symbols(dim)))
+
+
+def free_ranges(model: ir.Model) -> Mapping[str, tuple[int, int | None]]:
+    """The least and the greatest size (None: any) of free dims, where the source says them."""
+    stated = json.loads(model.metadata_props.get(RANGES_KEY, "{}"))
+    return {name: (int(low), None if high is None else int(high)) for name, (low, high) in stated.items()}
 
 
 def parameter_count(model: ir.Model) -> int:

@@ -9,12 +9,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 import ml_dtypes
 import numpy as np
 import onnx_ir as ir
 
 from nxconvert.errors import UsageError
+from nxconvert.expressions import evaluate, solve, symbols
 from nxconvert.inputs import Dim, InputSpec
 from nxconvert.interface import dims_of, dtype_of
 
@@ -65,8 +67,15 @@ class Limits:
 
     def upper(self, sizes: Mapping[str, int]) -> int | None:
         """The least of the bounds that make sense, for these sizes of the free dims; None where there is none."""
-        bounds = [(size if isinstance(size, int) else sizes.get(size, 0)) - added for size, added in self.high]
+        bounds = [_known(size, sizes) - added for size, added in self.high]
         return min((bound for bound in bounds if bound > self.low), default=None)
+
+
+def _known(size: Dim, sizes: Mapping[str, int]) -> int:
+    """A size, 0 where it is not known."""
+    if isinstance(size, int):
+        return size
+    return evaluate(size, sizes) if all(name in sizes for name in symbols(size)) else 0
 
 
 class Sampler:
@@ -75,20 +84,27 @@ class Sampler:
     Args:
         inputs: the inputs of its graph.
         declared: what is given about them: specs bind free dims to sizes, arrays are the values themselves.
+        ranges: the least and the greatest size (None: any) of free dims.
     """
 
-    def __init__(self, inputs: Iterable[ir.Value], declared: Mapping[str, InputSpec | np.ndarray]) -> None:
+    def __init__(
+        self,
+        inputs: Iterable[ir.Value],
+        declared: Mapping[str, InputSpec | np.ndarray],
+        ranges: Mapping[str, tuple[int, int | None]] = MappingProxyType({}),
+    ) -> None:
         self._values = {value.name or "": value for value in inputs}
         self._limits = {name: limits_of(value) for name, value in self._values.items()}
         self._dims = {name: _named_dims(name, value) for name, value in self._values.items()}
         self._given = {name: array for name, array in declared.items() if isinstance(array, np.ndarray)}
         self._bound = _bind(self._dims, declared)
-        free = (dim for dims in self._dims.values() for dim in dims if isinstance(dim, str))
-        self._free = tuple(dim for dim in dict.fromkeys(free) if dim not in self._bound)
+        free = (name for dims in self._dims.values() for dim in dims if isinstance(dim, str) for name in symbols(dim))
+        self._free = tuple(name for name in dict.fromkeys(free) if name not in self._bound)
+        self._ranges = ranges
 
     def sizes(self) -> Iterator[dict[str, int]]:
         """Sizes for the free dims: pairs of choices in which every dim changes, the most telling first."""
-        ladders = [_ladder(dim) for dim in self._free]
+        ladders = [_ladder(name, *self._ranges.get(name, (0, None))) for name in self._free]
         seen: list[dict[str, int]] = []
         for rung in range(max((len(ladder) for ladder in ladders), default=1)):
             for swap in (0, 1):
@@ -108,7 +124,7 @@ class Sampler:
     def _value(self, name: str, sizes: Mapping[str, int], generator: np.random.Generator) -> np.ndarray:
         if name in self._given:
             return self._given[name]
-        shape = tuple(dim if isinstance(dim, int) else sizes[dim] for dim in self._dims[name])
+        shape = tuple(dim if isinstance(dim, int) else evaluate(dim, sizes) for dim in self._dims[name])
         limits = self._limits[name]
         return _draw(name, dtype_of(self._values[name]), shape, limits.low, limits.upper(sizes), generator)
 
@@ -135,8 +151,11 @@ def _numpy_dtype(name: str) -> np.dtype:
     return np.dtype(getattr(ml_dtypes, name, name))
 
 
-def _ladder(dim: str) -> tuple[tuple[int, int], ...]:
-    return next(ladder for pattern, ladder in _LADDERS if re.search(pattern, dim, re.IGNORECASE))
+def _ladder(name: str, low: int, high: int | None) -> tuple[tuple[int, int], ...]:
+    """Pairs of sizes for a free dim, those that are within its range."""
+    usual = next(ladder for pattern, ladder in _LADDERS if re.search(pattern, name, re.IGNORECASE))
+    fitting = tuple(pair for pair in usual if low <= min(pair) and (high is None or max(pair) <= high))
+    return fitting or ((low, low + 1 if high is None else min(low + 1, high)),)
 
 
 def _named_dims(name: str, value: ir.Value) -> tuple[Dim, ...]:
@@ -162,9 +181,18 @@ def _bind(dims: Mapping[str, tuple[Dim, ...]], declared: Mapping[str, InputSpec 
         if len(sizes) != len(dims[name]):
             raise UsageError(f"{model}, and {len(sizes)} dims are given.")
         for dim, size in zip(dims[name], sizes, strict=True):
-            if isinstance(size, int) and size != (bound.setdefault(dim, size) if isinstance(dim, str) else dim):
+            if isinstance(size, int) and size != _size_of(dim, size, bound):
                 raise UsageError(f"{model}, which does not go with the size {size} given for {dim}.")
     return bound
+
+
+def _size_of(dim: Dim, size: int, bound: dict[str, int]) -> int | None:
+    """The size that a dim has; what is free in it is bound so that it is `size`. None where nothing makes it that."""
+    if isinstance(dim, int):
+        return dim
+    for name, value in solve(dim, size).items():
+        bound.setdefault(name, value)
+    return evaluate(dim, bound) if all(name in bound for name in symbols(dim)) else None
 
 
 def limits_of(value: ir.Value) -> Limits:

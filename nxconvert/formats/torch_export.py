@@ -403,11 +403,13 @@ def _keys(data: Mapping[str, Any], count: int, fields: Mapping[str, tuple[str, .
     context = data["context"]
     if context is None:
         return None
-    found = json.loads(context) if isinstance(context, str) else context
-    if isinstance(found, Mapping):  # a default dict: its factory and its keys
-        found = found.get("dict_context", found.get("keys"))
-    if isinstance(found, str):  # a named tuple: its class
-        found = fields.get(found)
+    if isinstance(context, str):
+        try:
+            found = json.loads(context)
+        except ValueError:
+            found = fields.get(context)  # a named tuple: its class
+    else:
+        found = context.get("dict_context")  # a default dict: its factory and its keys
     if isinstance(found, list | tuple) and len(found) == count:
         return tuple(str(item) for item in found)
     return None

@@ -120,41 +120,47 @@ class ExportRunner:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._program = torch.export.load(path)
-        self._module: Any = None
-        spec = self._program.call_spec.in_spec
+        program = torch.export.load(path)
+        spec = program.call_spec.in_spec
         if spec is None:
             raise ReadError(f"{path} does not say what its inputs are.")
         self._spec = spec
         positional, keyword = pytree.tree_unflatten(list(range(spec.num_leaves)), spec)
-        signature = self._program.module_call_graph[0].signature
-        names = list((signature.forward_arg_names if signature else None) or self._program.graph_signature.user_inputs)
+        signature = program.module_call_graph[0].signature
+        names = list((signature.forward_arg_names if signature else None) or program.graph_signature.user_inputs)
         arguments = dict(zip(names, positional, strict=False)) | keyword
         #: The flat name of each leaf of the arguments.
         self._leaves = [leaf for name, value in arguments.items() for leaf in _leaf_names(name, value)]
         self.inputs = tuple(arguments)
+        with _quiet():
+            self._module = program.module()
+        #: What a call may change, and what the file has there.
+        self._state = dict(self._module.named_buffers())
+        self._saved = {name: value.detach().clone() for name, value in self._state.items()}
 
     def __call__(self, inputs: Mapping[str, Any], outputs: Sequence[str] | None = None) -> dict[str, np.ndarray]:
-        missing = [name for name in self._leaves if name not in inputs]
-        unknown = [name for name in inputs if name not in self._leaves]
+        given = {name: value for name, value in inputs.items() if name not in self._state}
+        missing = [name for name in self._leaves if name not in given]
+        unknown = [name for name in given if name not in self._leaves]
         if missing or unknown:
             wrong = f"no input {unknown[0]!r}" if unknown else f"an input {missing[0]!r} that was not given"
             raise RunError(f"{self._path} has {wrong}; its inputs are {', '.join(self._leaves) or 'none'}.")
-        flat = {name: _leaf_value(inputs[name]) for name in self._leaves}
+        self._restore({name: value for name, value in inputs.items() if name in self._state})
+        flat = {name: _leaf_value(given[name]) for name in self._leaves}
         positional, keyword = pytree.tree_unflatten(list(flat.values()), self._spec)
-        results = dict(_flatten("output", _run(self._path, self._fresh_module(), positional, keyword)))
-        for name, value in flat.items():
-            if isinstance(value, torch.Tensor) and f"{name}{STATE_OUT}" in (outputs or ()):
-                results[f"{name}{STATE_OUT}"] = _array(value)
+        results = dict(_flatten("output", _run(self._path, self._module, positional, keyword)))
+        for name in outputs or ():
+            changed = name.removesuffix(STATE_OUT)
+            value = flat.get(changed, self._state.get(changed))
+            if changed != name and name not in results and isinstance(value, torch.Tensor):
+                results[name] = _array(value)
         return {name: array for name, array in results.items() if is_wanted(name, outputs)}
 
-    def _fresh_module(self) -> Any:
-        if self._module is None or self._program.graph_signature.buffers_to_mutate:
-            if self._module is not None:
-                self._program = torch.export.load(self._path)
-            with _quiet():
-                self._module = self._program.module()
-        return self._module
+    def _restore(self, given: Mapping[str, Any]) -> None:
+        """Puts the state back to what the file has, or to what is given: a call leaves it changed."""
+        with torch.no_grad():
+            for name, value in self._state.items():
+                value.copy_(_tensor(np.asarray(given[name])) if name in given else self._saved[name])
 
 
 @contextmanager

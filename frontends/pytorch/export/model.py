@@ -6,6 +6,7 @@ Buffers that the program changes are state: inputs of their name, with the saved
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -28,6 +29,7 @@ from nxconvert.frontends.pytorch.table import LoweringError, Scalar
 from nxconvert.graph.builder import Builder, GraphTypeError, Value
 from nxconvert.graph.dims import Dim, static
 from nxconvert.graph.finish import finish
+from nxconvert.interface import RANGES_KEY
 from nxconvert.plugins import STATE_OUT, ReadOptions
 
 _STORED = ("parameter", "buffer", "tensor_constant")
@@ -57,7 +59,9 @@ def lower_program(program: Program, options: ReadOptions) -> ir.Model:
     for message in run.notes:
         options.warn(message)
     model = finish(run.op, outputs, [value for value in run.op.inputs if value.const_value is not None])
-    model.graph.name = "main"
+    ranges = signature.ranges(program)
+    if ranges:
+        model.metadata_props[RANGES_KEY] = json.dumps(ranges, separators=(",", ":"))
     return model
 
 

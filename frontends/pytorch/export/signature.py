@@ -45,6 +45,15 @@ class Signature:
     inputs: tuple[UserInput, ...]
     symbols: Mapping[str, Int]
 
+    def ranges(self, program: Program) -> dict[str, list[int | None]]:
+        """The least and the greatest size of the free dims that the program restricts, by name."""
+        found: dict[str, list[int | None]] = {}
+        for symbol, value in self.symbols.items():
+            low, high = program.ranges.get(symbol, (None, None))
+            if isinstance(value, Dim) and isinstance(value.atom, Symbol) and ((low or 0) > 1 or high is not None):
+                found[value.atom.key] = [max(low or 0, 0), high]
+        return found
+
 
 def read_signature(
     program: Program, declared: Mapping[str, InputSpec] | Sequence[InputSpec] | None, pinned: Mapping[str, Any]
