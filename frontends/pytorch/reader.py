@@ -26,7 +26,7 @@ def read(path: Path, options: ReadOptions) -> ir.Model:
     """
     options.progress("reading", None)
     with open_archive(path) as archive:
-        if archive.kind() is Kind.TORCHSCRIPT:
+        if archive.kind() in (Kind.TORCHSCRIPT, Kind.TORCHSCRIPT_LEGACY):
             return _remarked(read_script(archive, options), options)
         if archive.kind() is Kind.EXPORTED:
             return _remarked(lower_program(read_program(archive), options), options)

@@ -31,7 +31,7 @@ class Kind(enum.Enum):
     """The kinds of files that PyTorch writes; the value is what messages call them."""
 
     TORCHSCRIPT = "a TorchScript archive (torch.jit.save)"
-    TORCHSCRIPT_LEGACY = "a TorchScript archive of PyTorch 1.3 or older (model.json)"
+    TORCHSCRIPT_LEGACY = "a TorchScript archive of PyTorch 1.2 or older (model.json)"
     TORCHSCRIPT_FLATBUFFER = "a TorchScript model for mobile (flatbuffer)"
     EXPORTED = "an exported program (torch.export.save)"
     COMPILED = "a compiled model package (AOTInductor)"
@@ -45,8 +45,8 @@ _ROOT_MARK = b"serialized_exported_program.json"
 
 # Members (below the top folder) that tell a kind; the first kind of which one is there wins.
 _MARKS: tuple[tuple[Kind, tuple[bytes, ...]], ...] = (
-    (Kind.TORCHSCRIPT, (b"constants.pkl", b"code/")),
     (Kind.TORCHSCRIPT_LEGACY, (b"model.json",)),
+    (Kind.TORCHSCRIPT, (b"constants.pkl", b"code/")),
     (Kind.COMPILED, (b"data/aotinductor/",)),
     (Kind.EXPORTED, (b"models/model.json", _ROOT_MARK)),
     (Kind.PACKAGE, (b".data/extern_modules",)),
@@ -116,6 +116,10 @@ def open_archive(path: str | os.PathLike[str]) -> TorchArchive:
             f"{file.path} is {kind.value}, which cannot be read without PyTorch. "
             "Load it there and save it again with torch.jit.save or torch.export.save."
         )
+    if kind is Kind.TORCHSCRIPT_LEGACY:
+        from nxconvert.formats.torch_legacy import LegacyArchive  # which is an archive itself
+
+        return LegacyArchive(ZipMap(file), kind, top)
     return TorchArchive(ZipMap(file), kind, top)
 
 
@@ -247,6 +251,11 @@ class TorchArchive:
         """The source files by their path, e.g. ``code/__torch__/torch/nn/modules/conv.py``; inflated when read."""
         names = [name for name in self.members if name.startswith("code/") and name.endswith(".py")]
         return _Members(names, lambda name: self._text(name))
+
+    @property
+    def module_files(self) -> Mapping[str, str]:
+        """By the class of a module, the file that holds nothing but its methods: before PyTorch 1.3 each has its own."""
+        return {}
 
     @cached_property
     def extra_files(self) -> Mapping[str, bytes]:

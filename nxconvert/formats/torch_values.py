@@ -391,13 +391,14 @@ class _Name:
 class TorchGlobals:
     """The meaning of the globals and persistent ids of one pickle of an archive.
 
-    `open_storage` finds the bytes of a storage: ``(kind, key, device) -> Storage``.
+    Attributes:
+        open_storage: finds the bytes of a storage: ``(kind, key, device) -> Storage``.
     """
 
     def __init__(self, what: str, open_storage: Callable[[str, str, str], Storage], *, strict: bool = True) -> None:
         """`what` names the pickle in messages; with `strict` off, tensors may lack their bytes."""
         self._what = what
-        self._open_storage = open_storage
+        self.open_storage = open_storage
         self._strict = strict
         self._functions: dict[tuple[str, str], Callable[..., Any]] = {
             ("torch._utils", "_rebuild_tensor"): self._tensor,
@@ -418,6 +419,10 @@ class TorchGlobals:
             # How Python writes bytes in protocol 2.
             ("_codecs", "encode"): lambda text, _: text.encode("latin-1"),
         }
+
+    def define(self, module: str, name: str, function: Callable[..., Any]) -> None:
+        """Give another global a meaning: `function` is called with its arguments."""
+        self._functions[module, name] = function
 
     def find_global(self, module: str, name: str) -> Any:
         """What the global stands for.
@@ -449,7 +454,7 @@ class TorchGlobals:
         kind = pid[1].name.removesuffix("Storage")
         if kind not in _STORAGES or kind == pid[1].name or not isinstance(pid[2], str):
             raise ReadError(f"{self._what} is damaged: {reprlib.repr(pid)} names no storage.")
-        return self._open_storage(kind, pid[2], str(pid[3]))
+        return self.open_storage(kind, pid[2], str(pid[3]))
 
     def _tensor(
         self,
@@ -462,7 +467,7 @@ class TorchGlobals:
         metadata: Any = None,
     ) -> TensorData:
         """``_rebuild_tensor_v2``; the hooks are those of autograd and never saved."""
-        tensor = self._view(storage, _STORAGES[storage.kind], offset, sizes, strides, bool(requires_grad))
+        tensor = self.view(storage, offset, sizes, strides, bool(requires_grad))
         if not metadata:
             return tensor
         return replace(tensor, conjugated=bool(metadata.get("conj")), negated=bool(metadata.get("neg")))
@@ -489,7 +494,7 @@ class TorchGlobals:
         metadata: Any = None,
     ) -> TensorData:
         """``_rebuild_tensor_v3``: a view of an untyped storage."""
-        return self._view(storage, _DTYPES[dtype.name], offset, sizes, strides, bool(requires_grad))
+        return self.view(storage, offset, sizes, strides, bool(requires_grad), dtype=_DTYPES[dtype.name])
 
     def _qtensor(
         self,
@@ -506,19 +511,20 @@ class TorchGlobals:
         if not isinstance(scheme, _Name) or len(rest) not in (2, 3):
             raise ReadError(f"{self._what} is damaged: it has a quantized tensor without a scheme.")
         quantizer = Quantizer(scheme.name, *rest)
-        return self._view(storage, _STORAGES[storage.kind], offset, sizes, strides, bool(requires_grad), quantizer)
+        return self.view(storage, offset, sizes, strides, bool(requires_grad), quantizer)
 
-    def _view(
+    def view(
         self,
         storage: Storage,
-        dtype: ir.DataType,
         offset: int,
         sizes: tuple[int, ...],
         strides: tuple[int, ...],
-        requires_grad: bool,
+        requires_grad: bool = False,
         quantizer: Quantizer | None = None,
+        *,
+        dtype: ir.DataType | None = None,
     ) -> TensorData:
-        """A checked description of a tensor."""
+        """A checked description of a tensor, of the storage's dtype unless another one is given."""
         numbers = (offset, *sizes, *strides)
         if (
             not isinstance(storage, Storage)
@@ -530,6 +536,7 @@ class TorchGlobals:
                 f"{self._what} is damaged: it has a tensor of sizes {reprlib.repr(sizes)}, "
                 f"strides {reprlib.repr(strides)}, offset {reprlib.repr(offset)}."
             )
+        dtype = _STORAGES[storage.kind] if dtype is None else dtype
         tensor = TensorData(dtype, tuple(sizes), tuple(strides), offset, storage, requires_grad, quantizer)
         if self._strict:
             tensor.check()

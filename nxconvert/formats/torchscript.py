@@ -143,6 +143,7 @@ class ScriptCode:
     def __init__(self, archive: TorchArchive) -> None:
         self._archive = archive
         self._files: dict[str, _File | None] = {}
+        self._modules: dict[str, ClassInfo] = {}
 
     def find(self, qualname: str) -> Info | None:
         """What `qualname` names, or None if the archive does not define it (built-in and custom C++ classes).
@@ -150,9 +151,19 @@ class ScriptCode:
         Raises:
             ReadError: the file that should define it is damaged.
         """
+        if qualname in self._archive.module_files:
+            return self._module(qualname, self._archive.module_files[qualname])
         qualifier, _, name = qualname.rpartition(".")
         file = self._file(f"code/{qualifier.replace('.', '/')}.py")
         return file.definition(name, qualname) if file else None
+
+    def _module(self, qualname: str, path: str) -> ClassInfo:
+        """The class of a module whose methods are a file of their own; none are, if it has no file."""
+        if qualname not in self._modules:
+            file = self._file(path)
+            methods = file.functions(qualname) if file else {}
+            self._modules[qualname] = ClassInfo(qualname, path, "Module", {}, {}, methods)
+        return self._modules[qualname]
 
     def lookup(self, qualname: str) -> Info:
         """What `qualname` names.
@@ -226,6 +237,14 @@ class _File:
                 info = self._class(node, qualname)
             self._infos[name] = info
         return info
+
+    def functions(self, qualname: str) -> dict[str, FunctionInfo]:
+        """All functions of the file, as methods of `qualname`."""
+        return {
+            name: FunctionInfo(f"{qualname}.{name}", self._path, node)
+            for name, node in self._nodes.items()
+            if isinstance(node, ast.FunctionDef)
+        }
 
     def _class(self, node: ast.ClassDef, qualname: str) -> Info:
         base = node.bases[0].id if node.bases and isinstance(node.bases[0], ast.Name) else ""
