@@ -254,7 +254,7 @@ class TorchArchive:
 
     @property
     def module_files(self) -> Mapping[str, str]:
-        """By the class of a module, the file that holds nothing but its methods: before PyTorch 1.3 each has its own."""
+        """The file that holds a module's methods and nothing else, by its class; before PyTorch 1.3 each has one."""
         return {}
 
     @cached_property

@@ -2,8 +2,8 @@
 
 Their zip holds ``model.json`` (the ``ModelDef`` of ``caffe2/proto/torch.proto``: the tree of modules and the tensors),
 the raw storages ``tensors/<n>``, ``attributes.pkl`` (a tuple of what the modules have beside tensors, from 1.1 on), a
-file of methods ``code/<module>.py`` for each module that has any, with ``debug/<module>.pkl`` beside it from 1.2 on, and
-the classes of the program in ``libs/**.py``. ``CONSTANTS.c0`` is the first tensor of the table.
+file of methods ``code/<module>.py`` for each module that has any, with ``debug/<module>.pkl`` from 1.2 on, and the
+classes of the program in ``libs/**.py``. ``CONSTANTS.c0`` is the first tensor of the table.
 """
 
 from __future__ import annotations
@@ -51,9 +51,9 @@ class LegacyArchive(TorchArchive):
 
     @cached_property
     def version(self) -> int:
-        """The version of the operator set: 0 for PyTorch 1.0 and 1.1, 1 for 1.2."""
+        """The version of the operator set, below those of later archives: -1 for PyTorch 1.0 and 1.1, 0 for 1.2."""
         found = [_OPERATOR_SET.match(self.code[path]) for path in self.module_files.values() if path]
-        return max((int(match[1]) for match in found if match), default=1)
+        return max((int(match[1]) for match in found if match), default=1) - 1
 
     @cached_property
     def data(self) -> ScriptObject:

@@ -57,7 +57,8 @@ class FunctionInfo:
     def defaults(self) -> dict[str, ast.expr]:
         """The default values of the parameters that have one, by name."""
         names, values = self.node.args.args, self.node.args.defaults
-        return {arg.arg: value for arg, value in zip(names[len(names) - len(values) :], values, strict=True)}
+        pairs = zip(names[len(names) - len(values) :], values, strict=True)
+        return {arg.arg: value for arg, value in pairs if not _is_missing(value)}
 
     @property
     def returns(self) -> ast.expr | None:
@@ -127,12 +128,18 @@ class InterfaceInfo:
     methods: dict[str, FunctionInfo]
 
 
+def _is_missing(default: ast.expr) -> bool:
+    return isinstance(default, ast.Constant) and default.value is ...
+
+
 Info = ClassInfo | FunctionInfo | NamedTupleInfo | EnumInfo | InterfaceInfo
 
 # Words that Python reserves and TorchScript does not: a module may have an attribute of that name.
 _FOREIGN_KEYWORDS = re.compile(
     r'("(?:[^"\\]|\\.)*")|\b(async|await|except|finally|from|lambda|nonlocal|try|yield)\b', re.ASCII
 )
+# A parameter without a default, which in TorchScript may follow one that has one: a line of its own.
+_PLAIN_PARAMETER = re.compile(r"^(    \s*\w+: [^=\n]+?)(,|\) -> .*:)$", re.MULTILINE)
 # Python folds such letters (fullwidth forms) to ASCII in identifiers, but does not look for keywords among them.
 _FULLWIDTH_SHIFT = 0xFEE0
 
@@ -216,9 +223,8 @@ class _File:
                 return ast.parse(self._source)
             except SyntaxError:
                 self._masked = _FOREIGN_KEYWORDS.sub(_mask, self._source)
-                if self._masked == self._source:
-                    raise
-                return ast.parse(self._masked)
+                # Nothing follows a parameter in its line that is ever looked up by its column.
+                return ast.parse(_PLAIN_PARAMETER.sub(r"\1=...\2", self._masked))
         except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
             where = f" at line {error.lineno}" if isinstance(error, SyntaxError) else ""
             raise ReadError(

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import numpy as np
 import onnx_ir as ir
 
 from nxconvert.frontends.pytorch.dtypes import BY_CODE, COMPLEX_CODES, DataType, category, is_float, promote_types
@@ -57,14 +58,15 @@ def as_tensor(op: Builder, x: Value | Number, dtype: ir.DataType | None = None) 
 
 
 def convert_number(number: float, dtype: ir.DataType) -> Any:
-    """A Python number as PyTorch converts it to a dtype (floats are truncated towards zero for integers)."""
+    """A Python number as PyTorch converts it to a dtype: for integers, without a fraction and without higher bits."""
     if dtype == DataType.BOOL:
         return bool(number)
     if is_float(dtype):
         return float(number)
     if not math.isfinite(number):
         raise LoweringError(f"{number} is no integer")
-    return int(number)
+    low, high = np.iinfo(dtype.numpy()).min, np.iinfo(dtype.numpy()).max
+    return (int(number) - int(low)) % (int(high) - int(low) + 1) + int(low)
 
 
 def result_type(*operands: Value | Number) -> ir.DataType:

@@ -132,6 +132,16 @@ def arange_from(
     return _arange(op, start, end, step, dtype)
 
 
+@aten("range", "range.step")
+def range_(op: Builder, start: Number, end: Number, step: Number = 1, *, dtype: DType | None = None, **_: Any) -> Value:
+    """As ``arange``, with ``end`` in it, and of floats by default."""
+    if not all(isinstance(x, (int, float)) for x in (start, end, step)):
+        raise LoweringError("range of numbers that depend on data")
+    target = _dtype_or(dtype, DEFAULT_FLOAT)
+    count = math.floor((end - start) / step) + 1  # type: ignore[operator]
+    return op.const((start + np.arange(count, dtype=np.float64) * step).astype(target.numpy()), target)
+
+
 def _arange(op: Builder, start: Number, end: Number, step: Number, dtype: DType | None) -> Value:
     """Float arguments give the default float dtype, integers int64; values are computed in double."""
     bounds = [start, end, step]
@@ -198,6 +208,21 @@ def diagonal_mask(op: Builder, rows: Int, columns: Int, offset: Int = 0) -> Valu
     """Bools of ``[rows, columns]``, true on the diagonal that lies ``offset`` above the main one."""
     shifted = int_range(op, offset, rows + offset)
     return op.Equal(op.Unsqueeze(shifted, [1]), op.Unsqueeze(int_range(op, columns), [0]))
+
+
+@aten("fill_diagonal")
+def fill_diagonal(op: Builder, self: Value, fill_value: Number, wrap: bool = False) -> Value:
+    """``self`` with a number wherever all indices are the same; ``wrap`` begins again below a square."""
+    first, *others = self.dims
+    if wrap and len(others) == 1:
+        rows = op.Mod(int_range(op, first), op.dim_value(others[0] + 1))
+        mask = op.Equal(op.Unsqueeze(rows, [1]), op.Unsqueeze(int_range(op, others[0]), [0]))
+    else:
+        mask = diagonal_mask(op, first, others[0])
+        for axis in range(2, self.rank):
+            same = diagonal_mask(op, first, self.dims[axis])
+            mask = op.And(op.Unsqueeze(mask, [axis]), op.Unsqueeze(same, list(range(1, axis))))
+    return op.Where(mask, as_tensor(op, fill_value, self.etype), self)
 
 
 @aten("tril_indices")

@@ -48,7 +48,7 @@ def norm_dtype(op: Builder, self: Value, p: Number | None, *, dtype: DType | Non
 
 
 @aten("frobenius_norm.dim")
-def frobenius_norm(op: Builder, self: Value, dim: Ints, keepdim: bool = False) -> Value:
+def frobenius_norm(op: Builder, self: Value, dim: Ints | None = None, keepdim: bool = False) -> Value:
     return vector_norm(op, self, 2, dim, keepdim)
 
 

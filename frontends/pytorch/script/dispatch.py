@@ -124,11 +124,16 @@ def call_operator(ip: Machine, name: str, args: tuple[Any, ...], kwargs: dict[st
         result = _on_numbers(ip, name, args, kwargs)
         if result is not None:
             return result
-    if name not in aten and name.endswith("_") and name[:-1] in aten:
-        return _in_place(ip, name[:-1], args, kwargs)
+    if name not in aten and functional_name(name) in aten:
+        return _in_place(ip, functional_name(name), args, kwargs)
     if "out" in kwargs and kwargs["out"] is not None:
         return _into_out(ip, name, args, kwargs)
     return _functional(ip, name, args, kwargs)
+
+
+def functional_name(name: str) -> str:
+    """Of an in-place operator, the one that makes a new tensor: ``add`` of ``add_``, ``__and__`` of ``__iand__``."""
+    return f"__{name[3:]}" if name.startswith("__i") and name.endswith("__") else name.removesuffix("_")
 
 
 def _open_choice(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Value, Any, Any] | None:
@@ -311,25 +316,24 @@ def _into_out(ip: Machine, name: str, args: tuple[Any, ...], kwargs: dict[str, A
     return target
 
 
+def as_known_int(ip: Machine, value: Any) -> Int | None:
+    """An int, or an int64 tensor of rank 0 that is known as a number: the number; None for everything else."""
+    content = ip.content(value) if isinstance(value, Box) else value
+    if isinstance(content, Number):
+        return content.number if content.dtype == DataType.INT64 else None
+    if isinstance(content, Value):
+        known = content.array is not None and not content.rank and content.etype == DataType.INT64
+        return int(content.array) if known else None
+    return content if isinstance(content, (int, Dim)) and not isinstance(content, bool) else None
+
+
 def _on_numbers(ip: Machine, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Box | None:
     """Integer arithmetic of rank-0 tensors that are known as numbers, as traced size computations have it."""
     if kwargs and kwargs != {"alpha": 1}:
         return None
-    operands: list[Any] = []
-    for arg in args[:2]:
-        content = ip.content(arg) if isinstance(arg, Box) else arg
-        if (
-            isinstance(content, Value)
-            and content.array is not None
-            and not content.rank
-            and content.etype == DataType.INT64
-        ):
-            content = Number(int(content.array), DataType.INT64)
-        if isinstance(content, Number) and content.dtype == DataType.INT64:
-            content = content.number
-        elif not isinstance(arg, (int, Dim)) or isinstance(arg, bool):
-            return None
-        operands.append(content)
+    operands = [as_known_int(ip, arg) for arg in args[:2]]
+    if None in operands:
+        return None
     if any(scale != 1 for scale in args[2:]):
         return None
     return Box(Number(numbers.calculate(ip.op, name, *operands), DataType.INT64))

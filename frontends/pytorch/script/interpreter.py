@@ -17,7 +17,7 @@ from typing import Any
 from nxconvert.errors import ReadError
 from nxconvert.formats.torch_archive import TorchArchive
 from nxconvert.formats.torchscript import ClassInfo, EnumInfo, FunctionInfo, NamedTupleInfo, ScriptCode
-from nxconvert.frontends.pytorch.script import branches, dispatch, loops, numbers
+from nxconvert.frontends.pytorch.script import branches, dispatch, loops, numbers, upgrades
 from nxconvert.frontends.pytorch.script.frames import BoundMethod, Frame
 from nxconvert.frontends.pytorch.script.machine import Machine
 from nxconvert.frontends.pytorch.script.objects import Loader
@@ -297,7 +297,7 @@ class Interpreter(Machine):
         """Calls an operator, and says where it was called if that fails."""
         self._where = (frame.path, node)
         try:
-            return dispatch.call_operator(self, name, args, kwargs)
+            return upgrades.call(self, self.archive.version, name, args, kwargs)
         except (LoweringError, GraphTypeError, LookupError) as error:
             raise dispatch.explain(self, name, error) from error
 

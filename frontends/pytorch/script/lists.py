@@ -295,7 +295,7 @@ def _tensor(ip: Machine, cell: ListCell, dtype: Any = None, *rest: Any, **option
     return Box(ip.op.cast(numbers_, default if dtype is None else BY_CODE[dtype]))
 
 
-@register(LISTS, "__getitem__")
+@register(LISTS, "__getitem__", "select")
 def _get(ip: Machine, cell: ListCell, index: Int) -> Any:
     return item_at(ip, cell, index)
 

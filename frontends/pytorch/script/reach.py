@@ -11,7 +11,7 @@ from nxconvert.errors import Unsupported, UnsupportedError
 from nxconvert.formats.torch_archive import TorchArchive
 from nxconvert.formats.torch_values import ScriptObject
 from nxconvert.formats.torchscript import ClassInfo, FunctionInfo, ScriptCode
-from nxconvert.frontends.pytorch.script import numbers, registry
+from nxconvert.frontends.pytorch.script import dispatch, numbers, registry, upgrades
 from nxconvert.frontends.pytorch.table import aten
 
 _NO_OPERATORS = frozenset({"device", "dtype", "classes"})
@@ -42,8 +42,8 @@ def complete(archive: TorchArchive, code: ScriptCode, error: UnsupportedError) -
 def supported(name: str) -> bool:
     """Whether an operator, in-place forms included, has a lowering or is computed while reading."""
     name = name.removeprefix("aten::")
-    names = (name, name[:-1]) if name.endswith("_") else (name,)
-    return any(n in aten or n in numbers.OPERATIONS or registry.handles(n) for n in names)
+    names = (name, dispatch.functional_name(name))
+    return any(n in aten or n in numbers.OPERATIONS or registry.handles(n) or upgrades.is_removed(n) for n in names)
 
 
 def _operator(node: ast.AST) -> str | None:
