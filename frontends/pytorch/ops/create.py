@@ -135,11 +135,11 @@ def arange_from(
 @aten("range", "range.step")
 def range_(op: Builder, start: Number, end: Number, step: Number = 1, *, dtype: DType | None = None, **_: Any) -> Value:
     """As ``arange``, with ``end`` in it, and of floats by default."""
-    if not all(isinstance(x, (int, float)) for x in (start, end, step)):
-        raise LoweringError("range of numbers that depend on data")
     target = _dtype_or(dtype, DEFAULT_FLOAT)
-    count = math.floor((end - start) / step) + 1  # type: ignore[operator]
-    return op.const((start + np.arange(count, dtype=np.float64) * step).astype(target.numpy()), target)
+    if not (isinstance(start, (int, float)) and isinstance(end, (int, float)) and isinstance(step, (int, float))):
+        raise LoweringError("range of numbers that depend on data")
+    values = start + np.arange(math.floor((end - start) / step) + 1, dtype=np.float64) * step
+    return op.const(values.astype(target.numpy()), target)
 
 
 def _arange(op: Builder, start: Number, end: Number, step: Number, dtype: DType | None) -> Value:

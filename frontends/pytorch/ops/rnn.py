@@ -24,7 +24,7 @@ from nxconvert.frontends.pytorch.ops.recurrence import (
     split_parameters,
     step,
 )  # fmt: skip
-from nxconvert.frontends.pytorch.packed_params import PackedCell
+from nxconvert.frontends.pytorch.packed_params import PackedCell, PackedLinear
 from nxconvert.frontends.pytorch.table import Builder, Int, Ints, LoweringError, Number, Value, Values, aten
 
 
@@ -117,6 +117,9 @@ def mkldnn_rnn_layer(
 
 
 def _quantized_network(cell: Cell, params: Any, num_layers: Int, dropout: Number, train: bool) -> Network:
+    if all(isinstance(p, PackedLinear) for p in params):  # before PyTorch 1.5: two linear layers for each cell
+        pairs = zip(params[::2], params[1::2], strict=True)
+        params = [PackedCell(a.weight, b.weight, a.bias, b.bias, reduce_range=False) for a, b in pairs]
     cells = [CellParameters(p.w_ih, p.w_hh, p.b_ih, p.b_hh, None, bool(p.reduce_range)) for p in params]
     layers = known(num_layers, "the number of layers")
     return Network(cell, cells, layers, known(dropout, "the dropout ratio"), train)

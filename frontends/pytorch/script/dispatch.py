@@ -322,8 +322,8 @@ def as_known_int(ip: Machine, value: Any) -> Int | None:
     if isinstance(content, Number):
         return content.number if content.dtype == DataType.INT64 else None
     if isinstance(content, Value):
-        known = content.array is not None and not content.rank and content.etype == DataType.INT64
-        return int(content.array) if known else None
+        array = content.array
+        return int(array) if array is not None and not content.rank and content.etype == DataType.INT64 else None
     return content if isinstance(content, (int, Dim)) and not isinstance(content, bool) else None
 
 

@@ -260,6 +260,11 @@ class Interpreter(Machine):
 
     def _subscript(self, node: ast.Subscript, frame: Frame) -> Any:
         value = self.evaluate(node.value, frame)
+        if isinstance(node.slice, ast.Slice):  # of a tuple: what the bounds are is known
+            bounds = (
+                None if bound is None else self.evaluate(bound, frame) for bound in (node.slice.lower, node.slice.upper)
+            )
+            return tuple(value)[slice(*bounds)]
         return dispatch.get_item(self, value, self.evaluate(node.slice, frame))
 
     def _dict(self, node: ast.Dict, frame: Frame) -> DictCell:
