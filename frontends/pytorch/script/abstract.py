@@ -142,17 +142,29 @@ def join(ip: Machine, a: Spec, b: Spec) -> Spec:
 
 
 def _is_doubtful(spec: Spec) -> bool:
-    return isinstance(spec, Same) and isinstance(_held(spec.value), Doubtful)
+    return isinstance(spec, Same) and isinstance(_inside(spec.value), Doubtful)
+
+
+def _inside(value: Any) -> Any:
+    return value.value if isinstance(value, Content) else value
 
 
 def _held(value: Any) -> Any:
-    return value.value if isinstance(value, Content) else value
+    """What a list or dict holds.
+
+    Raises:
+        LoweringError: if that depends on data.
+    """
+    held = _inside(value)
+    if isinstance(held, Doubtful):
+        raise LoweringError("a list or dict is used of which it depends on data whether it was changed")
+    return held
 
 
 def _join_doubtful(a: Spec, b: Spec) -> Spec:
     """What is doubtful on one path is doubtful, and refused only if it is used."""
     if _is_doubtful(a) and _is_doubtful(b):
-        return a if _held(a.value).by is _held(b.value).by else Same(DOUBTFUL)
+        return a if _inside(a.value).by is _inside(b.value).by else Same(DOUBTFUL)
     return a if _is_doubtful(a) else b
 
 
@@ -272,7 +284,7 @@ def _widen_items(ip: Machine, value: Any, spec: Spec) -> Spec:
 
 
 def _widen_dict(value: DictCell | dict[Any, Any]) -> Spec:
-    entries = value.content if isinstance(value, DictCell) else value
+    entries = _held(value.content if isinstance(value, DictCell) else value)
     keys = list(entries)
 
     def make(items: list[Any]) -> Any:
@@ -292,7 +304,7 @@ class Content:
 
 
 def _widen_content(ip: Machine, content: Content) -> Spec:
-    value = content.value
+    value = _held(content)
     if isinstance(value, (tuple, Collected)):
         items = value.items if isinstance(value, Collected) else value
         return ItemsSpec("content", tuple(map(Same, items)), tuple)
@@ -302,8 +314,6 @@ def _widen_content(ip: Machine, content: Content) -> Spec:
         tensor = ip.plain(value.base)
         part = () if value.size is None else (None,)
         return SequenceSpec(tensor.etype, (*tensor.dims[: value.axis], *part, *tensor.dims[value.axis + 1 :]))
-    if isinstance(value, Doubtful):
-        raise LoweringError("a list is used of which it depends on data whether it was changed")
     return SequenceSpec(value.etype, value.dims, content.elem in NUMBER_TYPES)
 
 
@@ -382,8 +392,7 @@ def _items(value: Any) -> Any:
         value = value.value
     if isinstance(value, (ListCell, DictCell)):
         value = value.content
-    if isinstance(value, Doubtful):
-        raise LoweringError("a list is used of which it depends on data whether it was changed")
+    value = _held(value)
     if isinstance(value, Collected):
         return value.items
     return value.values() if isinstance(value, dict) else value
@@ -441,7 +450,9 @@ def rebuild(ip: Machine, spec: Spec, values: Iterator[Value]) -> Any:
     if isinstance(spec, TensorSpec):
         return Box(next(values))
     if isinstance(spec, SequenceSpec):
-        return ListCell(next(values), _NUMBER_NAMES[spec.dtype] if spec.numbers else None)
+        cell = ListCell(next(values), _NUMBER_NAMES[spec.dtype] if spec.numbers else None)
+        cell.copied = True
+        return cell
     if isinstance(spec, NumberSpec):
         value = next(values)
         return number_from(ip.op, value, spec.low)

@@ -76,7 +76,7 @@ def settle(ip: Machine, value: Any) -> None:
     elif isinstance(value, ListCell) and isinstance(value.content, tuple):
         for item in value.content:
             settle(ip, item)
-    elif isinstance(value, DictCell):
+    elif isinstance(value, DictCell) and isinstance(value.content, dict):
         for item in value.content.values():
             settle(ip, item)
     elif isinstance(value, Maybe):

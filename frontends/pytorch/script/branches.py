@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import functools
+import operator
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,7 @@ from nxconvert.frontends.pytorch.script.blocks import (
 from nxconvert.frontends.pytorch.script.frames import Frame, ScriptRaise
 from nxconvert.frontends.pytorch.script.values import (
     Box,
+    Cell,
     DictCell,
     EitherOf,
     ListCell,
@@ -97,9 +99,11 @@ def _merge(ip: Machine, condition: Value, frame: Frame, then: Outcome, otherwise
         merged = _negated(ip, spec) if isinstance(spec, Decided) else abstract.rebuild(ip, spec, remaining)
         if isinstance(key[0], str):
             frame.variables[key[0]] = merged
-            aliases.add(merged, a, b)
         else:
             ip.journal.write(key[0], key[1], content_for(key[0], merged))
+            if isinstance(key[0], ListCell) and isinstance(merged, ListCell):
+                merged = key[0]  # whose kin tells what the graph holds
+        aliases.add(merged, a, b)
     aliases.settle()
 
 
@@ -140,10 +144,12 @@ class _Aliases:
         self._born = then.born
         self._hidden = {value for side in (then, otherwise) for node in side.op.nodes for value in node.outputs}
         self._boxes: list[tuple[Box, Box, Box]] = []
+        self._containers: list[tuple[ListCell | DictCell, Any, Any]] = []
 
     def add(self, merged: Any, a: Any, b: Any) -> None:
-        """Notes a variable: its value from now on, and those at the ends of the branches."""
+        """Notes a variable or an attribute: its value from now on, and those at the ends of the branches."""
         merged, a, b = (value.content if isinstance(value, Maybe) else value for value in (merged, a, b))
+        a, b = (value.value if isinstance(value, abstract.Content) else value for value in (a, b))
         if merged is a:
             return
         if isinstance(merged, Box):
@@ -151,8 +157,8 @@ class _Aliases:
             sides = [side for side in (a, b) if isinstance(side, Box)]
             if sides:
                 self._boxes.append((merged, sides[0], sides[-1]))
-        elif isinstance(merged, ListCell):
-            kinship.relate(merged, [cell for cell in (a, b) if isinstance(cell, ListCell) and cell.born < self._born])
+        elif isinstance(merged, (ListCell, DictCell)):
+            self._containers.append((merged, a, b))
         items = [_parts(value) for value in (merged, a, b)]
         if all(part is not None for part in items) and len({len(part) for part in items}) == 1:
             for x, y, z in zip(*items, strict=True):
@@ -165,6 +171,22 @@ class _Aliases:
             cells = dict.fromkeys(cell for side in (a, b) for cell in kinship.outside(side, self._born))
             if twins or not self._tell_apart(merged, a, b):
                 kinship.relate(merged, [*cells, *twins])
+        for container, *sides in self._containers:
+            # Of one branch's own they are one with what else leaves it.
+            own = [side.born >= self._born for side in sides if isinstance(side, Cell)]
+            others = [cell for cell, *theirs in self._containers if any(map(operator.is_, sides, theirs))]
+            outside = [cell for side in sides for cell in kinship.outside(side, self._born)]
+            kinship.relate(container, [*outside, *(others if any(own) else [])])
+            if isinstance(container, ListCell) and isinstance(container.content, Value):
+                self._settle_items(container, [item for side in sides for item in kinship.held_by(side)])
+
+    def _settle_items(self, cell: ListCell, items: list[Box]) -> None:
+        """Says of a list that the graph holds what was put into it, by the names that this has after the ``if``."""
+        kinship.contains(cell, *(item for item in items if item.born < self._born))
+        for merged, *sides in self._boxes:
+            if any(root in items for side in sides for root in side.roots()):
+                kinship.contains(cell, merged)
+                kinship.relate(merged, [], [cell])
 
     def _meet(self, sides: Iterable[Box], others: Iterable[Box]) -> bool:
         """Whether two variables share a tensor that a branch made."""
@@ -211,7 +233,9 @@ def _parts(value: Any) -> Any:
     if isinstance(value, ListCell):
         value = value.content
     if isinstance(value, DictCell):
-        value = tuple(value.content.values())
+        value = value.content
+    if isinstance(value, dict):
+        value = tuple(value.values())
     return value if isinstance(value, tuple) else None
 
 

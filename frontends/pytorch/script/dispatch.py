@@ -399,9 +399,7 @@ def unpack(ip: Machine, value: Any, count: int) -> tuple[Any, ...]:
 def get_item(ip: Machine, value: Any, index: Any) -> Any:
     """``value[index]`` of a list, tuple, dict or string."""
     if isinstance(value, DictCell):
-        if index not in value.content:
-            raise LoweringError(f"the dict has no key {index!r}")
-        return value.content[index]
+        return mappings.get_key(ip, value, index)
     if isinstance(value, ListCell):
         return lists.item_at(ip, value, index)
     if isinstance(value, Box):

@@ -17,7 +17,7 @@ from typing import Any
 from nxconvert.errors import ReadError
 from nxconvert.formats.torch_archive import TorchArchive
 from nxconvert.formats.torchscript import ClassInfo, EnumInfo, FunctionInfo, NamedTupleInfo, ScriptCode
-from nxconvert.frontends.pytorch.script import branches, dispatch, loops, numbers, upgrades
+from nxconvert.frontends.pytorch.script import branches, dispatch, loops, mappings, numbers, upgrades
 from nxconvert.frontends.pytorch.script.frames import BoundMethod, Frame
 from nxconvert.frontends.pytorch.script.machine import Machine
 from nxconvert.frontends.pytorch.script.objects import Loader
@@ -269,7 +269,7 @@ class Interpreter(Machine):
 
     def _dict(self, node: ast.Dict, frame: Frame) -> DictCell:
         keys = [self.evaluate(key, frame) for key in node.keys if key is not None]
-        return DictCell(dict(zip(keys, (self.evaluate(value, frame) for value in node.values), strict=True)))
+        return mappings.make(self, zip(keys, (self.evaluate(value, frame) for value in node.values), strict=True))
 
     # ---- calls -------------------------------------------------------------------------------------------------------
 

@@ -84,13 +84,14 @@ def kind_of(value: Any) -> str:
     return type(value).__name__
 
 
-def _store(ip: Machine, cell: ListCell, content: Any, put: Any = None) -> None:
-    """Changes a list; ``put`` is the item that a sequence got by it, and that stays the tensor it is."""
+def _store(ip: Machine, cell: ListCell, content: Any, *put: Any) -> None:
+    """Changes a list; ``put`` are the items that a sequence got by it, and that stay the tensors they are."""
     kinship.check(cell)
+    before = cell.content
     ip.journal.write(cell, None, content)
     kinship.changed(ip, cell)
     if isinstance(content, Value):
-        kinship.contains(cell, put)
+        kinship.contains(cell, *put, *(before if isinstance(before, tuple) else ()))
 
 
 def item_at(ip: Machine, cell: ListCell, index: Int) -> Any:
@@ -124,12 +125,7 @@ def _element(ip: Machine, cell: ListCell, value: Value) -> Any:
     """An item of a sequence: a tensor, or a number where the list holds numbers."""
     if cell.elem in ("int", "float", "bool"):
         return numbers.from_tensor(ip.op, value, cell.elem)
-    item = Box(value)
-    items = cell.content if isinstance(cell.content, tuple) else ()
-    known = [root for other in items for root in kinship.roots_of(other)]
-    known += [other for other, _ in cell.kin.watched if isinstance(other, Box)] if cell.kin else []
-    kinship.relate(item, known, [] if items else [cell])
-    return item
+    return kinship.take(Box(value), cell)
 
 
 def as_sequence(ip: Machine, cell: ListCell) -> Value:
@@ -255,7 +251,7 @@ def _reverse(ip: Machine, cell: ListCell) -> None:
 
 @register(LISTS, "copy", "list")
 def _copy(ip: Machine, cell: ListCell) -> ListCell:
-    return ListCell(read(ip, cell), cell.elem)
+    return kinship.copied(ListCell(read(ip, cell), cell.elem), cell)
 
 
 @register(LISTS, "add")

@@ -258,9 +258,9 @@ class Loop:
         holders: dict[Cell, list[Key]] = {}
         for key in self._specs:
             known = self._origins.setdefault(key, {})
-            for cell in _cells_in(self._entry[key]):
+            for cell in _cells_in(key, self._entry[key]):
                 known |= {origin: None for origin in kinship.origins(cell) if origin.born < self._born}
-            for cell in _cells_in(final(outcome, key)):
+            for cell in _cells_in(key, final(outcome, key)):
                 for origin in kinship.origins(cell):
                     if origin.born < self._born:
                         known[origin] = None
@@ -317,11 +317,12 @@ class Loop:
             elif not isinstance(spec, Same):
                 ip.journal.write(key[0], key[1], content_for(key[0], value))
             if not isinstance(spec, Same):
-                values[key] = value
-        kinship.relate_all(values, self._origins, self._twins)
+                values[key] = _holder(key, value)
         for key in collected:
             ip.journal.write(key[0], None, Stacked(next(results)))
             kinship.contains(key[0], trial.collected(key))
+            values[key] = key[0]
+        kinship.relate_all(values, self._origins, self._twins)
 
     def changed_lists(self) -> list[ListCell]:
         """The lists that the body is known to change."""
@@ -336,7 +337,7 @@ class Loop:
             if key in self._collecting:
                 self._ip.journal.write(key[0], None, Collected())
             elif not isinstance(spec, Same):
-                values[key] = trial.carry(key, spec, local)
+                values[key] = _holder(key, trial.carry(key, spec, local))
         kinship.relate_all(values, self._origins, self._twins)
 
 
@@ -403,7 +404,8 @@ class _Trial:
         changed = [(box, key) for box, (key, content) in self._carried.items() if box.content is not content]
         in_place = {cell for cell, _ in self.outcome.changed} | {box for box, _ in changed}
         for _, held in changed:  # what a round leaves there is what the next one changes
-            in_place |= {origin for cell in _cells_in(final(self.outcome, held)) for origin in kinship.origins(cell)}
+            left = _cells_in(held, final(self.outcome, held))
+            in_place |= {origin for cell in left for origin in kinship.origins(cell)}
         if not in_place.isdisjoint(kinship.origins(item)):
             raise LoweringError("a tensor that a loop puts into a list is changed in place in the next round")
         return item
@@ -418,8 +420,20 @@ class _Trial:
         return [go_on, *values], stacked
 
 
-def _cells_in(value: Any) -> Iterator[Box | ListCell]:
-    return kinship.cells_in(value.value if isinstance(value, Content) else value)
+def _cells_in(key: Key, value: Any) -> Iterator[kinship.Held]:
+    """The tensors, lists and dicts in what a variable or a cell holds."""
+    if isinstance(value, Content):
+        value = value.value
+        if isinstance(value, Collected):
+            value = value.items
+        if not isinstance(value, tuple):
+            value = key[0]  # whose kin tells what the graph holds
+    return kinship.cells_in(value)
+
+
+def _holder(key: Key, value: Any) -> Any:
+    """Where a value is to be found: a list that the graph holds is the cell itself, not its content."""
+    return key[0] if isinstance(key[0], ListCell) and isinstance(value, ListCell) else value
 
 
 def _lists_in(frame: Frame) -> list[ListCell]:

@@ -14,6 +14,7 @@ from nxconvert.frontends.pytorch.compound import Compound
 from nxconvert.frontends.pytorch.ops.common import as_tensor
 from nxconvert.frontends.pytorch.script import branches, dispatch, kinship, numbers
 from nxconvert.frontends.pytorch.script.frames import NeedInput
+from nxconvert.frontends.pytorch.script.strings import known
 from nxconvert.frontends.pytorch.script.values import (
     Box,
     EitherOf,
@@ -154,6 +155,7 @@ class Machine:
                 else numbers.from_tensor(self.op, self.tensor(value), kind)
             )
         if isinstance(value, str):
+            known(kind, value)
             return {"int": int, "float": float, "bool": bool}[kind](value)
         convert = {"int": numbers.to_int, "float": numbers.to_float, "bool": numbers.to_bool}[kind]
         return convert(self.op, value)

@@ -4,14 +4,15 @@ environment.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from nxconvert.frontends.pytorch.dtypes import BY_CODE, CODES, DataType, is_float
-from nxconvert.frontends.pytorch.script import numbers
+from nxconvert.frontends.pytorch.script import mappings, numbers
 from nxconvert.frontends.pytorch.script.frames import ScriptRaise
 from nxconvert.frontends.pytorch.script.lists import length, range_length
 from nxconvert.frontends.pytorch.script.registry import ANYTHING, Handler, register
-from nxconvert.frontends.pytorch.script.strings import to_text
+from nxconvert.frontends.pytorch.script.strings import known, to_text
 from nxconvert.frontends.pytorch.script.values import (
     Box,
     DictCell,
@@ -69,7 +70,9 @@ def _len(ip: Machine, value: Any) -> Any:
         return length(ip, value)
     if isinstance(value, Box):
         return dims_of(ip.content(value))[0]
-    return len(value.content) if isinstance(value, DictCell) else len(value)
+    if isinstance(value, str):
+        known("len", value)
+    return len(mappings.read(value)) if isinstance(value, DictCell) else len(value)
 
 
 @register(ANYTHING, "prim::RaiseException", "RaiseException")
@@ -186,6 +189,10 @@ for _name in ("min", "max"):
     ANYTHING[f"prim::{_name}"] = _number_extreme
 
 
+def _written(function: Callable[[int], str]) -> Handler:
+    return lambda ip, x: function(x) if isinstance(x, int) else NotImplemented
+
+
 def _answer(value: Any) -> Handler:
     return lambda ip, *args, **kwargs: value
 
@@ -232,8 +239,9 @@ ANYTHING.update(
         "_unwrap_optional": lambda ip, x: x.content if isinstance(x, Maybe) else x,
         "dict": lambda ip, x=None: DictCell({}) if x is None else NotImplemented,
         "str": lambda ip, x: to_text(x),
-        "hash": lambda ip, x: hash(x) if isinstance(x, (int, str)) else NotImplemented,
-        "chr": lambda ip, x: chr(x),
+        "hash": lambda ip, x: hash(x) if isinstance(x, int) else NotImplemented,
+        "chr": lambda ip, x: chr(x) if isinstance(x, int) else NotImplemented,
+        **{name: _written(function) for name, function in {"bin": bin, "oct": oct, "hex": hex}.items()},
         "save": _answer(None),
     }
 )

@@ -18,7 +18,7 @@ from nxconvert.errors import InputError, ReadError, UsageError
 from nxconvert.formats.torchscript import FunctionInfo, NamedTupleInfo, ScriptCode
 from nxconvert.frontends.pytorch.dtypes import DataType
 from nxconvert.frontends.pytorch.ops.common import as_tensor
-from nxconvert.frontends.pytorch.script import lists
+from nxconvert.frontends.pytorch.script import lists, mappings
 from nxconvert.frontends.pytorch.script.machine import Machine
 from nxconvert.frontends.pytorch.script.values import Box, DictCell, ListCell, Maybe, Named, Unknown, is_number
 from nxconvert.frontends.pytorch.table import Scalar
@@ -308,7 +308,7 @@ def output_values(ip: Machine, result: Any, name: str = "output") -> Iterator[tu
         for field, item in zip(result.fields, result, strict=True):
             yield from output_values(ip, item, f"{name}.{field}")
     elif isinstance(result, DictCell):
-        for key, item in result.content.items():
+        for key, item in mappings.read(result).items():
             yield from output_values(ip, item, f"{name}.{key}")
     elif isinstance(result, (tuple, ListCell)):
         items: Any = lists.read(ip, result) if isinstance(result, ListCell) else result

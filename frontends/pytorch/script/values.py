@@ -156,9 +156,10 @@ class ListCell(Cell):
         reads: how often anything but the end of the list was asked for, for loops to find lists that only grow.
         appends: the serial numbers of the blocks in which items were appended.
         kin: what else this may be, and the tensors that its items are.
+        copied: whether other lists may hold the same tensors.
     """
 
-    __slots__ = ("appends", "content", "elem", "kin", "reads")
+    __slots__ = ("appends", "content", "copied", "elem", "kin", "reads")
 
     def __init__(self, content: Any, elem: str | None = None) -> None:
         super().__init__()
@@ -166,17 +167,24 @@ class ListCell(Cell):
         self.elem = elem
         self.reads = 0
         self.kin: Kin | None = None
+        self.copied = False
         self.appends: list[int] = []
 
 
 class DictCell(Cell):
-    """A dict; its keys are always known."""
+    """A dict; its keys are always known.
 
-    __slots__ = ("content",)
+    Attributes:
+        content: the items.
+        kin: what else this may be.
+    """
+
+    __slots__ = ("content", "kin")
 
     def __init__(self, content: dict[Any, Any]) -> None:
         super().__init__()
         self.content = content
+        self.kin: Kin | None = None
 
 
 class ObjectCell(Cell):
@@ -218,6 +226,12 @@ class Named(tuple):
 
     def like(self, items: Any) -> Named:
         return Named.make(self.qualname, self.fields, items)
+
+
+class OpenText(str):
+    """A text that shows what depends on sizes or data, with an ellipsis in its place."""
+
+    __slots__ = ()
 
 
 class EnumMember(NamedTuple):
