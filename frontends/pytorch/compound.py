@@ -15,7 +15,7 @@ import onnx_ir as ir
 
 from nxconvert.frontends.pytorch import dtypes
 from nxconvert.frontends.pytorch.dtypes import DataType
-from nxconvert.graph.builder import Builder, Value
+from nxconvert.graph.builder import Builder, TensorType, Value
 from nxconvert.graph.dims import Int
 
 _BYTES = (DataType.INT8, DataType.UINT8)
@@ -64,6 +64,23 @@ class Compound:
         """The tensor as one ordinary value."""
         return self._like()
 
+    @property
+    def kind(self) -> str:
+        """What tensors must have in common to be put together from parts in the same way."""
+        return type(self).__name__.removesuffix("Value").lower()
+
+    def parts(self) -> tuple[Value | TensorType, ...]:
+        """The values that it is made of; of one that is not there yet, the type."""
+        raise AttributeError(type(self).__name__)
+
+    def emit(self, op: Builder) -> tuple[Value, ...]:
+        """The values that it is made of, all of them there."""
+        return self.parts()  # type: ignore[return-value]  # they are there, but for the kinds that say otherwise
+
+    def of(self, op: Builder, *parts: Value) -> Compound:
+        """A tensor of this kind made of other values."""
+        raise AttributeError(type(self).__name__)
+
     def changed(self, op: Builder, new: Any, change: Callable[[Value, Value], Value]) -> Compound:
         """This tensor after a write to a part of it.
 
@@ -97,6 +114,12 @@ class NestedValue(Compound):
     def _like(self) -> Value:
         return self.padded
 
+    def parts(self) -> tuple[Value, ...]:
+        return self.padded, self.keep, self.filled
+
+    def of(self, op: Builder, *parts: Value) -> NestedValue:
+        return NestedValue(*parts)
+
     def changed(self, op: Builder, new: Any, change: Callable[[Value, Value], Value]) -> NestedValue:
         padded = change(self.padded, new.padded if isinstance(new, NestedValue) else new)
         return NestedValue(padded, self.keep, self.filled)
@@ -121,6 +144,12 @@ class ComplexValue(Compound):
 
     def _like(self) -> Value:
         return self.real
+
+    def parts(self) -> tuple[Value, ...]:
+        return self.real, self.imag
+
+    def of(self, op: Builder, *parts: Value) -> ComplexValue:
+        return ComplexValue(*parts)
 
     @property
     def dtype_code(self) -> int:  # type: ignore[override]
@@ -177,6 +206,20 @@ class QuantizedValue(Compound):
     @property
     def etype(self) -> ir.DataType:
         return DataType.FLOAT
+
+    @property
+    def kind(self) -> str:
+        return f"quantized {self.axis}"
+
+    def parts(self) -> tuple[Value | TensorType, ...]:
+        return TensorType(self.zero_point.etype, self.dims), self.scale, self.zero_point
+
+    def emit(self, op: Builder) -> tuple[Value, ...]:
+        return self.integers(op), self.scale, self.zero_point
+
+    def of(self, op: Builder, *parts: Value) -> QuantizedValue:
+        integers, scale, zero_point = parts
+        return QuantizedValue(scale, zero_point, self.axis, integers=(op, integers))
 
     @property
     def dtype_code(self) -> int:  # type: ignore[override]

@@ -11,7 +11,7 @@ import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from nxconvert.frontends.pytorch.compound import Compound
+from nxconvert.frontends.pytorch.compound import ComplexValue, Compound
 from nxconvert.frontends.pytorch.ops import join, scatter, shape
 from nxconvert.frontends.pytorch.ops.common import axis_of
 from nxconvert.frontends.pytorch.ops.select import narrow_start
@@ -28,10 +28,12 @@ class ViewOp(NamedTuple):
         write: takes the builder, the base, the view's new content and the operator's arguments after the base; returns
             the base's new content. Of several views, the number of the one that was written comes before the arguments.
         several: whether the operator returns a list of views.
+        whole: whether ``write`` takes complex tensors as they are, not their parts one after the other.
     """
 
-    write: Callable[..., Value]
+    write: Callable[..., Any]
     several: bool = False
+    whole: bool = False
 
 
 def write_back(
@@ -61,9 +63,10 @@ def write_back(
     which = [output_index] if view.several else []
 
     def write(base: Value, new: Value) -> Value:
-        return view.write(op, base, new, *which, *args, **kwargs)
+        written: Value = view.write(op, base, new, *which, *args, **kwargs)
+        return written
 
-    if isinstance(base, Compound):
+    if isinstance(base, Compound) and not view.whole:
         return base.changed(op, new, write)
     return write(base, new)  # type: ignore[arg-type]  # what is written has been cast to the base's kind
 
@@ -181,6 +184,19 @@ _REVERSE = _permuted(lambda rank: range(rank)[::-1])
 _SWAP_DIMS = _permuted(lambda rank, dim0, dim1: shape.swapped(rank, dim0, dim1))
 _MOVE = _permuted(lambda rank, source, destination: shape.moved(rank, source, destination))
 
+
+def _conjugate(op: Builder, x: Value | Compound) -> Value | Compound:
+    return ComplexValue(x.real, op.Neg(x.imag)) if isinstance(x, ComplexValue) else x
+
+
+def _adjoint(op: Builder, base: Value | Compound, new: Value | Compound) -> Value | Compound:
+    return write_back("mT", op, base, _conjugate(op, new), (), {})
+
+
+def _pairs(op: Builder, base: Value | Compound, new: Value) -> ComplexValue:
+    return ComplexValue(*(op.Gather(new, part, axis=-1) for part in (0, 1)))
+
+
 VIEWS: dict[str, ViewOp] = {
     **dict.fromkeys(
         (
@@ -195,7 +211,13 @@ VIEWS: dict[str, ViewOp] = {
     "swapaxes": _permuted(lambda rank, axis0, axis1: shape.swapped(rank, axis0, axis1)),
     **dict.fromkeys(("movedim", "moveaxis"), _MOVE),
     **dict.fromkeys(("t", "numpy_T"), _REVERSE),
-    **dict.fromkeys(("mT", "mH", "matrix_H", "adjoint"), _MATRIX_TRANSPOSE),
+    "mT": _MATRIX_TRANSPOSE,
+    **dict.fromkeys(("mH", "matrix_H", "adjoint"), ViewOp(_adjoint, whole=True)),
+    **dict.fromkeys(("conj", "_conj"), ViewOp(lambda op, base, new: _conjugate(op, new), whole=True)),
+    "real": ViewOp(lambda op, base, new: ComplexValue(new, base.imag), whole=True),
+    "imag": ViewOp(lambda op, base, new: ComplexValue(base.real, new), whole=True),
+    "view_as_real": ViewOp(_pairs, whole=True),
+    "view_as_complex": ViewOp(lambda op, base, new: new.plain(op), whole=True),
     "slice": ViewOp(_slice),
     "narrow": ViewOp(_narrow),
     "select": ViewOp(_select),

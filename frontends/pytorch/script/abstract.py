@@ -19,7 +19,8 @@ from nxconvert.frontends.pytorch.compound import Compound
 from nxconvert.frontends.pytorch.dtypes import DataType
 from nxconvert.frontends.pytorch.ops.common import as_tensor
 from nxconvert.frontends.pytorch.script.kinship import DOUBTFUL, Doubtful
-from nxconvert.frontends.pytorch.script.lists import sequence_of
+from nxconvert.frontends.pytorch.script.lists import NUMBER_DTYPES, element, sequence_of
+from nxconvert.frontends.pytorch.script.numbers import kind_of
 from nxconvert.frontends.pytorch.script.values import (  # fmt: skip
     Box,
     Collected,
@@ -96,9 +97,7 @@ class MaybeSpec:
 
 
 Spec = Any
-NUMBER_TYPES = ("int", "float", "bool")
-_NUMBER_NAMES = {DataType.INT64: "int", DataType.DOUBLE: "float", DataType.BOOL: "bool"}
-_NUMBER_RANK = {DataType.BOOL: 0, DataType.INT64: 1, DataType.DOUBLE: 2}
+_NUMBER_RANK = {dtype: rank for rank, dtype in enumerate(NUMBER_DTYPES.values())}
 
 
 class Unjoinable(LoweringError):
@@ -172,7 +171,13 @@ def _join_nothing(ip: Machine, a: Spec, b: Spec) -> Spec:
     if isinstance(a, NothingSpec) and isinstance(b, NothingSpec):
         return a
     other = b if isinstance(a, NothingSpec) else a
-    return other if isinstance(other, MaybeSpec) else MaybeSpec(widen(ip, other))
+    return other if isinstance(other, MaybeSpec) else MaybeSpec(_opened(ip, other))
+
+
+def _opened(ip: Machine, spec: Spec) -> Spec:
+    """``spec`` without values that are there on one path only."""
+    spec = widen(ip, spec)
+    return replace(spec, items=tuple(_opened(ip, item) for item in spec.items)) if isinstance(spec, ItemsSpec) else spec
 
 
 def _join_tensors(a: TensorSpec, b: TensorSpec) -> TensorSpec:
@@ -250,7 +255,9 @@ def widen(ip: Machine, spec: Spec) -> Spec:
         value = ip.content(value) if value.source is None else value.content
     if isinstance(value, Number):
         return TensorSpec(value.dtype, ())
-    if isinstance(value, (Value, Compound)):
+    if isinstance(value, Compound):
+        return _widen_compound(ip, value)
+    if isinstance(value, Value):
         return TensorSpec(value.etype, value.dims)
     if value is None:
         return NothingSpec()
@@ -281,6 +288,19 @@ def _widen_items(ip: Machine, value: Any, spec: Spec) -> Spec:
     if isinstance(value, (DictCell, dict)):
         return _widen_dict(value)
     return spec
+
+
+def _widen_compound(ip: Machine, value: Compound) -> Spec:
+    """A tensor made of several: what they have in common stays, the others are carried one by one."""
+    parts = [
+        TensorSpec(part.dtype, part.dims or ()) if isinstance(part, TensorType) else Same(part)
+        for part in value.parts()
+    ]
+
+    def make(items: list[Any]) -> Box:
+        return Box(value.of(ip.op, *(item.content if isinstance(item, Box) else item for item in items)))
+
+    return ItemsSpec(f"{value.kind} tensor", tuple(parts), make)
 
 
 def _widen_dict(value: DictCell | dict[Any, Any]) -> Spec:
@@ -314,7 +334,7 @@ def _widen_content(ip: Machine, content: Content) -> Spec:
         tensor = ip.plain(value.base)
         part = () if value.size is None else (None,)
         return SequenceSpec(tensor.etype, (*tensor.dims[: value.axis], *part, *tensor.dims[value.axis + 1 :]))
-    return SequenceSpec(value.etype, value.dims, content.elem in NUMBER_TYPES)
+    return SequenceSpec(value.etype, value.dims, content.elem in NUMBER_DTYPES)
 
 
 def describe(spec: Spec) -> str:
@@ -324,7 +344,7 @@ def describe(spec: Spec) -> str:
     if isinstance(spec, NumberSpec):
         return {DataType.BOOL: "a bool", DataType.INT64: "an int", DataType.DOUBLE: "a float"}[spec.dtype]
     if isinstance(spec, ItemsSpec):
-        return f"a {spec.kind.split()[0]} of {len(spec.items)}"
+        return f"a {spec.kind}" if spec.kind.endswith("tensor") else f"a {spec.kind.split()[0]} of {len(spec.items)}"
     if isinstance(spec, Same):
         return f"{type(spec.value).__name__} {spec.value!r}" if is_static(spec.value) else type(spec.value).__name__
     return {SequenceSpec: "a list", NothingSpec: "None", MaybeSpec: "an optional value"}[type(spec)]
@@ -383,11 +403,13 @@ def flatten(ip: Machine, spec: Spec, value: Any) -> Iterator[Value]:
     elif isinstance(spec, SequenceSpec):
         yield _as_sequence(ip, spec, value)
     else:
-        for item_spec, item in zip(spec.items, _items(value), strict=True):
+        for item_spec, item in zip(spec.items, _items(ip, value), strict=True):
             yield from flatten(ip, item_spec, item)
 
 
-def _items(value: Any) -> Any:
+def _items(ip: Machine, value: Any) -> Any:
+    if isinstance(value, Box):
+        return ip.tensor(value).emit(ip.op)
     if isinstance(value, Content):
         value = value.value
     if isinstance(value, (ListCell, DictCell)):
@@ -437,7 +459,7 @@ def _as_sequence(ip: Machine, spec: SequenceSpec, value: Any) -> Value:
         return sequence_of(ip, value)
     if isinstance(value, Value):
         return value
-    items = [ip.plain(item) if isinstance(item, Box) else as_tensor(ip.op, item, spec.dtype) for item in value]
+    items = [element(ip, item, spec.dtype) for item in value]
     return ip.op.SequenceConstruct(*items) if items else ip.op.SequenceEmpty(dtype=spec.dtype)
 
 
@@ -450,7 +472,7 @@ def rebuild(ip: Machine, spec: Spec, values: Iterator[Value]) -> Any:
     if isinstance(spec, TensorSpec):
         return Box(next(values))
     if isinstance(spec, SequenceSpec):
-        cell = ListCell(next(values), _NUMBER_NAMES[spec.dtype] if spec.numbers else None)
+        cell = ListCell(next(values), kind_of(spec.dtype) if spec.numbers else None)
         cell.copied = True
         return cell
     if isinstance(spec, NumberSpec):

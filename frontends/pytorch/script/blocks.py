@@ -114,6 +114,8 @@ def joinable(key: Key, content: Any) -> Any:
 
 def content_for(cell: Cell, value: Any) -> Any:
     """A joined value as the content of ``cell``."""
+    if isinstance(value, ListCell) and isinstance(cell, ListCell):
+        cell.elem = cell.elem or value.elem
     if isinstance(value, (Box, ListCell)) and isinstance(cell, (Box, ListCell)):
         return value.content
     return value

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from nxconvert.frontends.pytorch.compound import Compound
 from nxconvert.frontends.pytorch.dtypes import DataType
 from nxconvert.frontends.pytorch.script import abstract, kinship
 from nxconvert.frontends.pytorch.script.abstract import Same
@@ -239,8 +240,12 @@ def _parts(value: Any) -> Any:
     return value if isinstance(value, tuple) else None
 
 
-def pick(ip: Machine, condition: Value, a: Value, b: Value, dims: tuple[Int, ...] | None = None) -> Value:
+def pick(ip: Machine, condition: Value, a: Any, b: Any, dims: tuple[Int, ...] | None = None) -> Any:
     """``a`` if the condition holds, else ``b``; of ``dims``, or of what both have in common."""
+    if isinstance(a, Compound) and isinstance(b, Compound) and a.kind == b.kind:
+        return a.of(ip.op, *(pick(ip, condition, x, y) for x, y in zip(a.emit(ip.op), b.emit(ip.op), strict=True)))
+    if isinstance(a, Compound) or isinstance(b, Compound):
+        raise LoweringError("a tensor that is one of two of different kinds is changed in place")
     if _choosable(a, b):
         return ip.op.Where(condition, a, b)
     if a.rank != b.rank or a.etype != b.etype:

@@ -14,7 +14,17 @@ from nxconvert.errors import Unsupported, UnsupportedError
 from nxconvert.frontends.pytorch.compound import Compound
 from nxconvert.frontends.pytorch.dtypes import DataType
 from nxconvert.frontends.pytorch.packed_params import PackedConv, PackedLinear
-from nxconvert.frontends.pytorch.script import branches, kinship, lists, mappings, numbers, questions, registry, strings
+from nxconvert.frontends.pytorch.script import (
+    branches,
+    kinship,
+    lists,
+    mappings,
+    numbers,
+    questions,
+    registry,
+    sequences,
+    strings,
+)
 from nxconvert.frontends.pytorch.script.strides import is_contiguous, stays_view
 from nxconvert.frontends.pytorch.script.values import (  # fmt: skip
     Box,
@@ -37,7 +47,7 @@ from nxconvert.graph.dims import Dim, Int, floordiv, product, require
 if TYPE_CHECKING:
     from nxconvert.frontends.pytorch.script.machine import Machine
 
-HANDLERS = (lists, mappings, questions, strings)
+HANDLERS = (lists, mappings, questions, sequences, strings)
 """The modules that compute operators while reading; importing them fills the registry."""
 
 # Operators that may return their argument itself, and then return the same tensor, not a copy.
@@ -112,6 +122,8 @@ def call_operator(ip: Machine, name: str, args: tuple[Any, ...], kwargs: dict[st
     """
     if name.startswith("aten::"):
         name = name[6:]
+    if kwargs.get("out") is not None:
+        return _into_out(ip, name, args, kwargs)
     if name in numbers.OPERATIONS and args and all(is_number(x) for x in args) and not kwargs:
         return numbers.calculate(ip.op, name, *args)
     result = registry.call(ip, name, args, kwargs)
@@ -126,8 +138,6 @@ def call_operator(ip: Machine, name: str, args: tuple[Any, ...], kwargs: dict[st
             return result
     if name not in aten and functional_name(name) in aten:
         return _in_place(ip, functional_name(name), args, kwargs)
-    if "out" in kwargs and kwargs["out"] is not None:
-        return _into_out(ip, name, args, kwargs)
     return _functional(ip, name, args, kwargs)
 
 
@@ -213,8 +223,7 @@ def _update_running_statistics(ip: Machine, args: tuple[Any, ...]) -> None:
 
 def _implicit_number(ip: Machine, value: Any, plain: Any) -> Any:
     if isinstance(value, Box) and isinstance(plain, Value) and not plain.rank:
-        kind = "bool" if plain.etype == DataType.BOOL else "float" if plain.etype.is_floating_point() else "int"
-        return ip.number(value, kind)
+        return ip.number(value, numbers.kind_of(plain.etype))
     return plain
 
 
@@ -257,6 +266,7 @@ def _view(ip: Machine, name: str, args: tuple[Any, ...], kwargs: dict[str, Any],
     base = args[0]
     if result is ip.content(base):
         return base
+    base.viewed = True
     if isinstance(result, Value) and result.is_sequence:
         unbound = _unbound(name, base, args[1:], kwargs, dims_of(ip.content(base)))
         if unbound is not None:
@@ -298,7 +308,7 @@ def _in_place(ip: Machine, name: str, args: tuple[Any, ...], kwargs: dict[str, A
     before = ip.tensor(target)
     result = _call_table(ip, name, args, kwargs)
     if name in VIEWS:  # squeeze_, t_, unsqueeze_: the tensor gets other dims
-        ip.journal.write(target, None, result)
+        _look_otherwise(ip, target, name, args, kwargs, result)
         return target
     if isinstance(result, Value):
         result = ip.op.cast(result, before.etype)
@@ -307,9 +317,23 @@ def _in_place(ip: Machine, name: str, args: tuple[Any, ...], kwargs: dict[str, A
     return target
 
 
+def _look_otherwise(
+    ip: Machine, box: Box, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any
+) -> None:
+    """Makes ``box`` a view of what it is now; the views that there are of it go on to look at it as it is."""
+    if box.viewed or (box.source is not None and box.born < ip.journal.depth):
+        raise LoweringError(f"{name}_ changes the dims of a tensor that is, or has, a view from before")
+    if box.source is None:
+        ip.write(box, result)
+    else:
+        roots = tuple(root.content for root in box.roots())
+        box.source = ViewOf(Box(box.content, box.source, box.seen), name, args[1:], kwargs, None)
+        box.content, box.seen = result, (roots, ip.op)
+
+
 def _into_out(ip: Machine, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     target = kwargs["out"]
-    result = wrap(_call_table(ip, name, args, {key: value for key, value in kwargs.items() if key != "out"}))
+    result = call_operator(ip, name, args, {key: value for key, value in kwargs.items() if key != "out"})
     targets = target.content if isinstance(target, ListCell) else target if isinstance(target, tuple) else (target,)
     for box, value in zip(targets, result if isinstance(result, tuple) else (result,), strict=True):
         ip.write(box, ip.op.cast(ip.tensor(value), ip.tensor(box).etype))
@@ -435,13 +459,15 @@ def call_packed_method(ip: Machine, receiver: Any, name: str) -> Any:
 
 
 def _to_list(ip: Machine, box: Box) -> Any:
-    """``x.tolist()`` of a tensor of known dims: numbers, and lists of them."""
+    """``x.tolist()``: numbers, and lists of them."""
     value = ip.plain(box)
+    kind = numbers.kind_of(value.etype)
     if not value.rank:
-        kind = "bool" if value.etype == DataType.BOOL else "float" if value.etype.is_floating_point() else "int"
         return ip.number(box, kind)
+    if value.rank == 1:
+        return sequences.list_of(ip, ip.op.cast(value, lists.NUMBER_DTYPES[kind]), kind)
     if not isinstance(value.dims[0], int):
-        raise LoweringError("tolist of a tensor whose size is not known")
+        raise LoweringError("tolist of a tensor of rank 2 or more whose size is not known")
     return ListCell(tuple(_to_list(ip, ip.invoke("select", box, 0, i)) for i in range(value.dims[0])))
 
 

@@ -305,6 +305,8 @@ class Interpreter(Machine):
             return upgrades.call(self, self.archive.version, name, args, kwargs)
         except (LoweringError, GraphTypeError, LookupError) as error:
             raise dispatch.explain(self, name, error) from error
+        except (TypeError, ValueError, AttributeError, ArithmeticError) as error:
+            raise dispatch.explain(self, name, LoweringError(f"it does not take these arguments ({error})")) from error
 
     def apply(self, callee: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Calls a function, a method or a class that is a value."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from nxconvert.frontends.pytorch.dtypes import BY_CODE, DataType
+from nxconvert.frontends.pytorch.dtypes import DataType
 from nxconvert.frontends.pytorch.ops.common import as_tensor
 from nxconvert.frontends.pytorch.script import kinship, numbers
+from nxconvert.frontends.pytorch.script.frames import ScriptRaise
 from nxconvert.frontends.pytorch.script.registry import LISTS, Handler, register
 from nxconvert.frontends.pytorch.script.values import (
     Box,
@@ -16,9 +17,10 @@ from nxconvert.frontends.pytorch.script.values import (
     Unbound,
     dims_of,
     is_number,
+    is_static,
 )
 from nxconvert.frontends.pytorch.table import LoweringError
-from nxconvert.graph.builder import TensorType, Value
+from nxconvert.graph.builder import Value
 from nxconvert.graph.dims import Dim, Int, floordiv, maximum
 
 if TYPE_CHECKING:
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
 
 MAX_ITEMS = 1 << 20
 """Longer lists of known items no model needs."""
+NUMBER_DTYPES = {"bool": DataType.BOOL, "int": DataType.INT64, "float": DataType.DOUBLE}
+"""How the graph holds the numbers in a list, by the name of their type."""
 
 
 class GrowthOnly(LoweringError):
@@ -84,7 +88,7 @@ def kind_of(value: Any) -> str:
     return type(value).__name__
 
 
-def _store(ip: Machine, cell: ListCell, content: Any, *put: Any) -> None:
+def store(ip: Machine, cell: ListCell, content: Any, *put: Any) -> None:
     """Changes a list; ``put`` are the items that a sequence got by it, and that stay the tensors they are."""
     kinship.check(cell)
     before = cell.content
@@ -123,7 +127,7 @@ def _part(ip: Machine, cell: ListCell, content: Unbound, index: Int) -> Any:
 
 def _element(ip: Machine, cell: ListCell, value: Value) -> Any:
     """An item of a sequence: a tensor, or a number where the list holds numbers."""
-    if cell.elem in ("int", "float", "bool"):
+    if cell.elem is not None and cell.elem in NUMBER_DTYPES:
         return numbers.from_tensor(ip.op, value, cell.elem)
     return kinship.take(Box(value), cell)
 
@@ -133,16 +137,22 @@ def as_sequence(ip: Machine, cell: ListCell) -> Value:
     content = read(ip, cell)
     if isinstance(content, Value):
         return content
-    dtype = {"int": DataType.INT64, "float": DataType.DOUBLE, "bool": DataType.BOOL}.get(cell.elem or "")
-    items = [ip.plain(item) if isinstance(item, Box) else as_tensor(ip.op, item, dtype) for item in content]
-    if any(not isinstance(item, Value) for item in items):
-        raise LoweringError("a list that is indexed by a number that depends on data holds something else than tensors")
+    if cell.elem is None and content and all(map(is_number, content)):
+        cell.elem = numbers.kind_of(max(map(numbers.dtype_of, content), key=list(NUMBER_DTYPES.values()).index))
+    dtype = NUMBER_DTYPES.get(cell.elem or "")
+    items = [element(ip, item, dtype) for item in content]
     return ip.op.SequenceConstruct(*items) if items else ip.op.SequenceEmpty(dtype=dtype or DataType.FLOAT)
 
 
-def _content(ip: Machine, value: Any, sequence: Value) -> Value:
-    """An item as an element of a sequence."""
-    return ip.plain(value) if isinstance(value, Box) else as_tensor(ip.op, value, sequence.etype)
+def element(ip: Machine, item: Any, dtype: DataType | None) -> Value:
+    """An item of a list as an element of a sequence, of ``dtype`` if it is a number."""
+    value = ip.tensor(item) if isinstance(item, Box) else as_tensor(ip.op, item, dtype) if is_number(item) else None
+    if not isinstance(value, Value):
+        raise LoweringError(
+            "a list whose length, or of which the item that is meant, depends on data holds something else than "
+            "ordinary tensors and numbers"
+        )
+    return value
 
 
 def _place(ip: Machine, sequence: Value, index: Int) -> Value:
@@ -163,13 +173,17 @@ def _append(ip: Machine, cell: ListCell, item: Any) -> ListCell:
     content = cell.content
     cell.appends.append(ip.journal.depth)
     if isinstance(content, Collected):
-        _store(ip, cell, Collected((*content.items, item)))
+        store(ip, cell, Collected((*content.items, item)))
         return cell
     reads = cell.reads
     content = read(ip, cell)
     cell.reads = reads
-    new = (*content, item) if isinstance(content, tuple) else ip.op.SequenceInsert(content, _content(ip, item, content))
-    _store(ip, cell, new, item)
+    new = (
+        (*content, item)
+        if isinstance(content, tuple)
+        else ip.op.SequenceInsert(content, element(ip, item, content.etype))
+    )
+    store(ip, cell, new, item)
     return cell
 
 
@@ -193,36 +207,37 @@ def _insert(ip: Machine, cell: ListCell, index: Int, item: Any) -> None:
     if isinstance(content, tuple) and isinstance(index, int):
         items = list(content)
         items.insert(index, item)
-        _store(ip, cell, tuple(items))
+        store(ip, cell, tuple(items))
     else:
         sequence = as_sequence(ip, cell)
         length = ip.op.SequenceLength(sequence)
         place = ip.op.Min(ip.op.Max(ip.op.dim_value(index), ip.op.Neg(length)), length)  # what lies beyond is the end
-        _store(ip, cell, ip.op.SequenceInsert(sequence, _content(ip, item, sequence), place), item)
+        store(ip, cell, ip.op.SequenceInsert(sequence, element(ip, item, sequence.etype), place), item)
 
 
 @register(LISTS, "pop")
 def _pop(ip: Machine, cell: ListCell, index: Int = -1) -> Any:
     item = item_at(ip, cell, index)
-    _delete(ip, cell, index)
+    delete(ip, cell, index)
     return item
 
 
 @register(LISTS, "Delete", "__delitem__")
-def _delete(ip: Machine, cell: ListCell, index: Int) -> None:
+def delete(ip: Machine, cell: ListCell, index: Int) -> None:
+    """``del cell[index]``."""
     content = read(ip, cell)
     if isinstance(content, tuple) and isinstance(index, int):
         if not -len(content) <= index < len(content):
             raise LoweringError(f"item {index} of a list of {len(content)} is removed")
         place = index % len(content)
-        _store(ip, cell, content[:place] + content[place + 1 :])
+        store(ip, cell, content[:place] + content[place + 1 :])
     else:
-        _store(ip, cell, ip.op.SequenceErase(as_sequence(ip, cell), index))
+        store(ip, cell, ip.op.SequenceErase(as_sequence(ip, cell), index))
 
 
 @register(LISTS, "clear")
 def _clear(ip: Machine, cell: ListCell) -> None:
-    _store(ip, cell, ())
+    store(ip, cell, ())
 
 
 @register(LISTS, "_set_item")
@@ -231,22 +246,18 @@ def _set_item(ip: Machine, cell: ListCell, index: Int, item: Any) -> ListCell:
     if isinstance(content, tuple) and isinstance(index, int):
         items = list(content)
         items[index] = item
-        _store(ip, cell, tuple(items))
+        store(ip, cell, tuple(items))
     else:
         sequence = as_sequence(ip, cell)
         place = _place(ip, sequence, index)
         erased = ip.op.SequenceErase(sequence, place)
-        _store(ip, cell, ip.op.SequenceInsert(erased, _content(ip, item, sequence), place), item)
+        store(ip, cell, ip.op.SequenceInsert(erased, element(ip, item, sequence.etype), place), item)
     return cell
 
 
 @register(LISTS, "reverse")
 def _reverse(ip: Machine, cell: ListCell) -> None:
-    content = read(ip, cell)
-    if isinstance(content, tuple):
-        _store(ip, cell, content[::-1])
-    else:
-        _store(ip, cell, _reversed_sequence(ip, content))
+    store(ip, cell, _iterate(ip, cell)[::-1])
 
 
 @register(LISTS, "copy", "list")
@@ -258,13 +269,7 @@ def _copy(ip: Machine, cell: ListCell) -> ListCell:
 def _concatenate(ip: Machine, a: ListCell, b: ListCell) -> Any:
     if not isinstance(b, ListCell):
         return NotImplemented
-    left, right = read(ip, a), read(ip, b)
-    if isinstance(left, tuple) and isinstance(right, tuple):
-        return ListCell(left + right, a.elem or b.elem)
-    result = ListCell(as_sequence(ip, a), a.elem)
-    for item in _iterate(ip, b):
-        _append(ip, result, item)
-    return result
+    return ListCell(_iterate(ip, a) + _iterate(ip, b), a.elem or b.elem)
 
 
 @register(LISTS, "mul")
@@ -278,17 +283,6 @@ def _repeat(ip: Machine, cell: ListCell, times: Int) -> Any:
 @register(LISTS, "slice")
 def _slice(ip: Machine, cell: ListCell, start: Any = None, end: Any = None, step: Any = 1) -> Any:
     return ListCell(_iterate(ip, cell)[slice(start, end, step)], cell.elem)
-
-
-@register(LISTS, "tensor", "as_tensor")
-def _tensor(ip: Machine, cell: ListCell, dtype: Any = None, *rest: Any, **options: Any) -> Any:
-    """Of numbers that a loop collected; lists of known length are a constant or stacked."""
-    content = cell.content
-    if not isinstance(content, Value):
-        return NotImplemented
-    numbers_ = ip.op.ConcatFromSequence(content, axis=0, new_axis=1)
-    default = DataType.FLOAT if content.etype == DataType.DOUBLE else content.etype
-    return Box(ip.op.cast(numbers_, default if dtype is None else BY_CODE[dtype]))
 
 
 @register(LISTS, "__getitem__", "select")
@@ -314,7 +308,15 @@ def _same_item(ip: Machine, x: Any, y: Any) -> Any:
     """``x == y`` of items: numbers, tensors of one element, or things that are known."""
     if isinstance(x, Box) and isinstance(y, Box):
         return ip.number(ip.invoke("eq", x, y), "bool")
-    return numbers.calculate(ip.op, "eq", x, y) if is_number(x) and is_number(y) else x == y
+    if is_number(x) and is_number(y):
+        return numbers.calculate(ip.op, "eq", x, y)
+    if isinstance(x, tuple) and isinstance(y, tuple):
+        return _equal_items(ip, x, y)
+    if isinstance(x, ListCell) and isinstance(y, ListCell):
+        return ip.invoke("eq", x, y)
+    if not is_static(x) or not is_static(y):
+        raise LoweringError(f"{kind_of(x)} in a list is compared with {kind_of(y)}")
+    return x == y
 
 
 LISTS["ne"] = lambda ip, a, b: numbers.logical_not(ip.op, _lists_equal(ip, a, b))
@@ -329,13 +331,27 @@ def _contains(ip: Machine, cell: ListCell, item: Any) -> Any:
 
 
 @register(LISTS, "index")
-def _index(ip: Machine, cell: ListCell, item: Any) -> Any:
-    if not isinstance(item, (int, float, str)):
-        return NotImplemented
-    return _iterate(ip, cell).index(item)
+def _index(ip: Machine, cell: ListCell, item: Any) -> int:
+    for place, x in enumerate(_iterate(ip, cell)):
+        equal = _same_item(ip, x, item)
+        if not isinstance(equal, bool):
+            raise LoweringError("it depends on data where in a list an item is")
+        if equal:
+            return place
+    raise ScriptRaise(f"ValueError: {item} is not in the list")
 
 
-LISTS["count"] = lambda ip, cell, item: _iterate(ip, cell).count(item)
+@register(LISTS, "count")
+def _count(ip: Machine, cell: ListCell, item: Any) -> Any:
+    total: Any = 0
+    for x in _iterate(ip, cell):
+        total = numbers.calculate(ip.op, "add", total, ip.number(_same_item(ip, x, item), "int"))
+    return total
+
+
+@register(LISTS, "remove")
+def _remove(ip: Machine, cell: ListCell, item: Any) -> None:
+    delete(ip, cell, _index(ip, cell, item))
 
 
 def _fold(name: str, operator: str, start: Any) -> Handler:
@@ -366,11 +382,11 @@ def _sorted(ip: Machine, cell: ListCell, reverse: bool = False) -> Any:
 
 @register(LISTS, "sort")
 def _sort(ip: Machine, cell: ListCell, reverse: bool = False) -> None:
-    _store(ip, cell, tuple(sorted(_known(_iterate(ip, cell)), reverse=reverse)))
+    store(ip, cell, tuple(sorted(_known(_iterate(ip, cell)), reverse=reverse)))
 
 
 def _known(items: tuple[Any, ...]) -> tuple[Any, ...]:
-    if not all(isinstance(item, (int, float, str)) for item in items):
+    if not all(is_static(item) for item in items):
         raise LoweringError("a list of values that depend on data is sorted")
     return items
 
@@ -409,23 +425,3 @@ def _cat(ip: Machine, cell: ListCell, dim: Int = 0) -> Any:
 
 
 LISTS["stack"], LISTS["cat"] = _stack, _cat
-
-
-def _reversed_sequence(ip: Machine, sequence: Value) -> Value:
-    """The sequence with its items in reverse order; the standard operators have none for that."""
-    op = ip.op
-    length = op.SequenceLength(sequence)
-    empty = op.SequenceEmpty(dtype=sequence.etype)
-    body = op.child()
-    i = body.input("round", DataType.INT64, ())
-    go_on = body.input("go_on", DataType.BOOL, ())
-    done = body.sequence_input("reversed", sequence.etype, sequence.dims)
-    item = body.SequenceAt(sequence, body.Sub(body.Sub(length, i), 1))
-    graph = body.graph([go_on, body.SequenceInsert(done, item)], "body")
-    (result,) = op.node(
-        "Loop",
-        [length, op.const(True), empty],
-        {"body": graph},
-        [TensorType(sequence.etype, sequence.dims, sequence=True)],
-    )
-    return result

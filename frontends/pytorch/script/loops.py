@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from nxconvert.frontends.pytorch.dtypes import DataType
 from nxconvert.frontends.pytorch.ops.common import as_tensor
 from nxconvert.frontends.pytorch.script import abstract, kinship, lists
-from nxconvert.frontends.pytorch.script.abstract import Content, NumberSpec, Same, Spec
+from nxconvert.frontends.pytorch.script.abstract import Content, NumberSpec, Same, Spec, TensorSpec
 from nxconvert.frontends.pytorch.script.blocks import (
     Key,
     Outcome,
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
 UNROLL_ROUNDS = 16
 """A loop of at most so many rounds, known beforehand, is unrolled."""
-UNROLL_NODES = 400
+UNROLL_NODES = 60
 """A longer one is unrolled while it emits fewer nodes than this in all: loops that only compute numbers."""
 STATIC_STEPS = 50_000
 """And while it runs fewer statements than this, those of inner loops included."""
@@ -291,7 +291,7 @@ class Loop:
         if not isinstance(content, Collected) or len(content.items) != 1 or not isinstance(content.items[0], Box):
             return False
         spec = abstract.widen(self._ip, Same(content.items[0]))
-        return all(self._ip.op.knows(d) for d in spec.dims)
+        return isinstance(spec, TensorSpec) and all(d is not None and self._ip.op.knows(d) for d in spec.dims)
 
     def _finish(self, trial: _Trial) -> None:
         ip, op = self._ip, self._ip.op

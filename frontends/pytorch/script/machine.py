@@ -81,7 +81,7 @@ class Machine:
         if all(a is b for a, b in zip(box.seen[0], contents, strict=True)) and self.op.sees(box.seen[1]):
             return box.content
         if isinstance(source, EitherOf):
-            sides = [self.plain(side) if side is not None else box.content for side in (source.then, source.otherwise)]
+            sides = [self.tensor(side) if side is not None else box.content for side in (source.then, source.otherwise)]
             result = branches.pick(self, source.condition, sides[0], sides[1])
         else:
             args = [self.tensor(source.base), *dispatch.unwrap_all(self, source.args)]
@@ -122,12 +122,12 @@ class Machine:
         else:
             self._write_either(box, source, self.tensor(value))
 
-    def _write_either(self, box: Box, source: EitherOf, value: Value) -> None:
+    def _write_either(self, box: Box, source: EitherOf, value: Any) -> None:
         """Writes to both of the boxes that ``box`` may be, to each only where the condition says so."""
         for side, chosen in ((source.then, True), (source.otherwise, False)):
             if side is None:
                 continue
-            before = self.plain(side)
+            before = self.tensor(side)
             sides = (value, before) if chosen else (before, value)
             self.write(side, branches.pick(self, source.condition, *sides, dims=before.dims))
         self.journal.write(box, None, value)

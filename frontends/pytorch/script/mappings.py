@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from nxconvert.frontends.pytorch.script import branches, kinship, numbers
 from nxconvert.frontends.pytorch.script.registry import DICTS, register
-from nxconvert.frontends.pytorch.script.strings import known
 from nxconvert.frontends.pytorch.script.values import DictCell, ListCell, is_number, is_static
 from nxconvert.frontends.pytorch.table import LoweringError, Scalar
 
@@ -39,7 +38,6 @@ def _matches(ip: Machine, cell: DictCell, key: Any) -> dict[Any, bool | Scalar]:
     """The keys of a dict that ``key`` is, or may be, with the condition under which it is."""
     entries = read(cell)
     if is_static(key):
-        known("a key", key)
         return {key: True} if key in entries else {}
     if not is_number(key):
         raise LoweringError("the key of a dict depends on data")

@@ -109,6 +109,18 @@ def _compute(name: str, operands: tuple[Any, ...]) -> Any:
     return _STATIC[name](*operands)
 
 
+def dtype_of(x: Any) -> DataType:
+    """The dtype that carries a number, known or traced."""
+    if _is_bool(x):
+        return DataType.BOOL
+    return DataType.INT64 if _is_int(x) else DataType.DOUBLE
+
+
+def kind_of(dtype: DataType) -> str:
+    """``bool``, ``float`` or ``int``: what a number out of a tensor of ``dtype`` is."""
+    return "bool" if dtype == DataType.BOOL else "float" if dtype.is_floating_point() else "int"
+
+
 def _is_int(x: Any) -> bool:
     return isinstance(x, (int, Dim)) and not isinstance(x, bool)
 

@@ -144,10 +144,7 @@ def _as_number(kind: str | None) -> Handler:
     def convert(ip: Machine, box: Any) -> Any:
         if not isinstance(box, Box):
             return ip.number(box, kind or "float")
-        dtype = _element_dtype(ip, box)
-        return ip.number(
-            box, kind or ("bool" if dtype == DataType.BOOL else "float" if dtype.is_floating_point() else "int")
-        )
+        return ip.number(box, kind or numbers.kind_of(_element_dtype(ip, box)))
 
     return convert
 

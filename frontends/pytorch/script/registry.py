@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 Handler = Callable[..., Any]
 
 LISTS: dict[str, Handler] = {}
+SEQUENCES: dict[str, Handler] = {}
+"""For lists, too: tried before `LISTS`, and return NotImplemented unless the graph holds the list or a number."""
 DICTS: dict[str, Handler] = {}
 STRINGS: dict[str, Handler] = {}
 ANYTHING: dict[str, Handler] = {}
@@ -31,7 +33,7 @@ def register(table: dict[str, Handler], *names: str) -> Callable[[Handler], Hand
 
 def handles(name: str) -> bool:
     """Whether an operator is computed here for some kind of value."""
-    return any(name in table for table in (ANYTHING, LISTS, DICTS, STRINGS))
+    return any(name in table for table in (ANYTHING, LISTS, SEQUENCES, DICTS, STRINGS))
 
 
 def call(ip: Machine, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -41,13 +43,18 @@ def call(ip: Machine, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) 
         result = handler(ip, *args, **kwargs)
         if result is not NotImplemented:
             return result
-    handler = _table_for(args[0]).get(name) if args else None
-    return handler(ip, *args, **kwargs) if handler is not None else NotImplemented
+    for table in _tables_for(args[0]) if args else ():
+        handler = table.get(name)
+        if handler is not None:
+            result = handler(ip, *args, **kwargs)
+            if result is not NotImplemented:
+                return result
+    return NotImplemented
 
 
-def _table_for(value: Any) -> dict[str, Handler]:
+def _tables_for(value: Any) -> tuple[dict[str, Handler], ...]:
     if isinstance(value, ListCell):
-        return LISTS
+        return SEQUENCES, LISTS
     if isinstance(value, DictCell):
-        return DICTS
-    return STRINGS if isinstance(value, str) else {}
+        return (DICTS,)
+    return (STRINGS,) if isinstance(value, str) else ()

@@ -31,8 +31,10 @@ def to_text(value: Any) -> str:
         return _float_text(value)
     if isinstance(value, EnumMember):
         return f"{value.qualname.rpartition('.')[2]}.{value.name}"
+    if isinstance(value, str):
+        return value
     if is_static(value):
-        return value if isinstance(value, str) else str(value)
+        return str(value)
     if isinstance(value, ListCell) and isinstance(value.content, tuple):
         return _joined(value.content, "[", "]")
     if isinstance(value, DictCell) and isinstance(value.content, dict):
@@ -62,7 +64,7 @@ def _concatenated(parts: list[str]) -> str:
 
 def known(name: str, *values: Any) -> None:
     """Says no to a text that shows what depends on data, and to what is no static value."""
-    if not all(is_static(value) and not isinstance(value, OpenText) for value in values):
+    if not all(map(is_static, values)):
         raise LoweringError(f"{name} of a string that depends on sizes or data")
 
 

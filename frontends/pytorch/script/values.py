@@ -94,9 +94,10 @@ class Box(Cell):
         seen: for a view or a choice, the contents of its roots that ``content`` was computed from, and the builder that
             did it.
         kin: what else this may be.
+        viewed: whether there are views of it.
     """
 
-    __slots__ = ("content", "kin", "seen", "source")
+    __slots__ = ("content", "kin", "seen", "source", "viewed")
 
     def __init__(self, content: Any, source: ViewOf | EitherOf | None = None, seen: Any = None) -> None:
         super().__init__()
@@ -104,6 +105,7 @@ class Box(Cell):
         self.source = source
         self.seen = seen
         self.kin: Kin | None = None
+        self.viewed = False
 
     def roots(self) -> Iterator[Box]:
         """The boxes whose content this one shows."""
@@ -269,7 +271,7 @@ def is_number(x: Any) -> bool:
 
 def is_static(x: Any) -> bool:
     """Whether ``x`` is known and cannot change."""
-    return x is None or isinstance(x, (bool, int, float, str, EnumMember))
+    return x is None or (isinstance(x, (bool, int, float, str, EnumMember)) and not isinstance(x, OpenText))
 
 
 class Journal:

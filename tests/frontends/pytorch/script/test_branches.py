@@ -366,3 +366,45 @@ def test_unused_branches_of_known_flags_need_no_lowering() -> None:
             return x
 
     check(Flag(), (torch.randn(2, 2),))
+
+
+def test_compounds_that_may_be_missing() -> None:
+    def program(x: Tensor) -> Tensor:
+        pair: tuple[Tensor, int] | None = None
+        items: list[Tensor] | None = None
+        named: dict[str, Tensor] | None = None
+        if x.sum() > 0:
+            pair = (x * 2, 3)
+            named = {"a": x * 5}
+        else:
+            items = [x * 2, x + 1]
+        y = x
+        if pair is not None:
+            y = pair[0] + pair[1]
+        if items is not None:
+            y = items[0] + items[1] * len(items)
+        if named is not None:
+            y = y - named["a"]
+        return y
+
+    check(program, (UP,), (-UP,))
+
+
+def test_complex_tensors_through_branches_and_loops() -> None:
+    def program(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+        z = torch.complex(a, b)
+        start = z
+        for _ in range(20):
+            z = z * z * 0.3 + start
+            if z.abs().max() > 2:
+                z = z / z.abs()
+        y = torch.complex(b, a)
+        if a.sum() > 0:
+            y = y.conj()
+        rounds = 0
+        while y.abs().sum() < 50 and rounds < 9:
+            y = y * torch.polar(torch.full_like(a, 1.5), b)
+            rounds += 1
+        return z.abs(), torch.view_as_real(y)
+
+    check(program, (UP[0], UP[1]), (-UP[0], UP[2]), rtol=1e-4, atol=1e-4)
