@@ -52,19 +52,22 @@ class _Scaled(NamedTuple):
     Attributes:
         parts: all of these have to be scaled.
         columns: the length of the last axis of the result.
+        chosen: the numbers of the columns that are multiplied, of the rank of what the factor multiplies, with 1 along
+            axes that have nothing to do with columns; None if all are multiplied by one number.
     """
 
     parts: list[_Part]
     columns: int
+    chosen: np.ndarray | None = None
 
 
 class FoldScalesIntoWeights(NodePass):
     """`Mul` or `Div` by constants goes into the weights that its operand is made with.
 
     - The operand is a `Gemm`, a `MatMul` with a weight, with or without `Add` of a bias, a `LayerNormalization` or a
-      `Mul` by constants, and the factor a number or one for each column; or the factor is one number, and between the
-      two there is what moves or takes elements (`Reshape`, `Transpose`, `Split`, `Gather` ...), or a product of which
-      this is one operand: so the scale of the scores of attention becomes the query's.
+      `Mul` by constants, and the factor a number or one for each column. Between the two there may be what moves or
+      takes elements (`Reshape`, `Transpose`, `Split`, `Gather` ...), and, if the factor is one number, a product of
+      which this is one operand: so the scale of the scores of attention becomes the query's.
     - Where only some columns are taken (one matrix computes queries, keys and values), only their weights are scaled;
       everybody else takes other columns.
     - Nothing else reads what is scaled. The weights are float32 or float64.
@@ -79,41 +82,38 @@ class FoldScalesIntoWeights(NodePass):
                 continue
             if len(factor.shape) > (rank(source) or 0) or factor.nbytes > _LARGEST_FACTOR:
                 continue
-            number = factor.size == 1
-            if (number or node.op_type == "Div") and not _is_harmless(node.inputs[1 - index], node.op_type == "Div"):
+            inverse = node.op_type == "Div"
+            if (factor.size == 1 or inverse) and not _is_harmless(node.inputs[1 - index], inverse):
                 continue
-            found = next(_origins(node, source, number=number), None)
-            if found is None or not (number or _is_row(factor, found[0])):
+            found = next(_origins(node, source, tuple(factor.shape.numpy())), None)
+            if found is None:
                 continue
-            scaled, chosen = found
-            for part in scaled.parts:
-                self._scale(part, factor, scaled.columns, chosen, node.op_type == "Div")
+            for part in found.parts:
+                self._scale(part, factor, found, inverse)
             maker = source.producer()
             assert maker is not None
             absorb(maker, node)
             return bypass(node, source)
         return False
 
-    def _scale(
-        self, part: _Part, factor: ir.TensorProtocol, columns: int, chosen: np.ndarray | None, inverse: bool
-    ) -> None:
-        """Multiplies a constant by `factor`, only in the columns `chosen`, all of them by default."""
+    def _scale(self, part: _Part, factor: ir.TensorProtocol, scaled: _Scaled, inverse: bool) -> None:
+        """Multiplies a constant by `factor`."""
         value = part.node.inputs[part.slot]
         tensor = constant(value)
         assert value is not None
         assert tensor is not None
-        axis, dims = part.axis, len(tensor.shape)
+        spread = [-1 if i == part.axis else 1 for i in range(len(tensor.shape))]
 
         def compute() -> np.ndarray:
             array = tensor.numpy()
-            numbers: np.ndarray = factor.numpy().astype(np.float64).reshape(-1)
+            numbers: np.ndarray = factor.numpy().astype(np.float64)
             numbers = 1 / numbers if inverse else numbers
-            if axis is not None:
-                scale = np.ones(columns)
-                scale[slice(None) if chosen is None else chosen] = numbers
-                numbers = scale.reshape([-1 if i == axis else 1 for i in range(dims)])
-            else:
+            if scaled.chosen is None:
                 numbers = numbers.reshape(())
+            else:
+                scale = np.ones(scaled.columns)
+                scale[scaled.chosen] = numbers  # broadcast along the axes on which the chosen columns differ
+                numbers = scale.reshape(spread)
             product: np.ndarray = array * numbers.astype(array.dtype)
             release(tensor)
             return product
@@ -132,12 +132,6 @@ def _is_harmless(value: ir.Value | None, inverse: bool) -> bool:
     return numbers is not None and bool(np.isfinite(numbers).all() and (not inverse or numbers.all()))
 
 
-def _is_row(factor: ir.TensorProtocol, scaled: _Scaled) -> bool:
-    """Whether a factor has one number for each column, and everything that is scaled, too."""
-    fits = factor.shape.numpy()[-1:] == (factor.size,) == (scaled.columns,)
-    return fits and all(part.axis is not None for part in scaled.parts)
-
-
 #: No weight has more columns than that, in bytes of them.
 _LARGEST_FACTOR = 1 << 20
 
@@ -145,15 +139,10 @@ _LARGEST_FACTOR = 1 << 20
 # ---- what a value is proportional to ---------------------------------------------------------------------------------
 
 
-def _origins(user: ir.Node, value: ir.Value, *, number: bool) -> Iterator[tuple[_Scaled, np.ndarray | None]]:
-    """What can be scaled so that `value`, read by `user`, is scaled; and the columns of it, None for all.
-
-    Args:
-        user: the node that reads it.
-        value: what is to be scaled.
-        number: whether it is scaled by one number.
-    """
-    # Values with those behind them, up to the product or the one that is scaled.
+def _origins(user: ir.Node, value: ir.Value, shape: tuple[int, ...]) -> Iterator[_Scaled]:
+    """What can be scaled so that `value`, read by `user`, is multiplied by a factor of `shape`."""
+    is_number = all(size == 1 for size in shape)
+    # Values with those behind them, up to the product or the one that is multiplied.
     waiting: list[tuple[ir.Value, list[ir.Value]]] = [(value, [])]
     while waiting:
         value, path = waiting.pop()
@@ -163,18 +152,24 @@ def _origins(user: ir.Node, value: ir.Value, *, number: bool) -> Iterator[tuple[
             continue
         if value.is_graph_output() or not (taken or only_use(value)):
             continue
+        partly = any(_maker(each).op_type in _SELECTS for each in path)
         scaled = _scaled(maker, value)
-        if scaled is not None:
-            partly = any(_maker(each).op_type in _SELECTS for each in path)
-            chosen = _chosen(path, value, scaled) if partly else None
-            if chosen is not None or not partly:
-                yield scaled, chosen
-        elif not number:
-            continue
+        if scaled is not None and is_number and not partly:
+            yield scaled
+        elif scaled is not None:
+            chosen = _chosen(path, value, scaled)
+            if chosen is not None and _broadcasts(shape, chosen.shape):
+                yield scaled._replace(chosen=chosen)
         elif maker.op_type in _MOVES | _SELECTS and maker.inputs[0] is not None:
             waiting.append((maker.inputs[0], [value, *path]))
-        elif maker.op_type == "MatMul" and not any(_maker(each).op_type in _SELECTS for each in path):
+        elif maker.op_type == "MatMul" and is_number and not partly:
             waiting += [(operand, []) for operand in reversed(maker.inputs) if operand is not None]
+
+
+def _broadcasts(shape: tuple[int, ...], target: tuple[int, ...]) -> bool:
+    """Whether `shape` is broadcast to `target`, which stays as it is."""
+    padded = (1,) * (len(target) - len(shape)) + shape
+    return len(padded) == len(target) and all(a in (1, b) for a, b in zip(padded, target, strict=True))
 
 
 def _maker(value: ir.Value) -> ir.Node:
@@ -252,14 +247,13 @@ def _chosen(path: list[ir.Value], origin: ir.Value, scaled: _Scaled) -> np.ndarr
     """
     if any(part.axis is None for part in scaled.parts):
         return None
-    last = max(i for i, value in enumerate(path) if _maker(value).op_type in _SELECTS)
     numbers: np.ndarray | None = np.arange(scaled.columns).reshape([1] * ((rank(origin) or 1) - 1) + [-1])
-    for value in path[: last + 1]:
+    for value in path:
         if numbers is None:
             return None
         step = _taken_alone if _maker(value).op_type in _SELECTS else _moved
         numbers = step(value, numbers)
-    return None if numbers is None else np.unique(numbers)
+    return numbers
 
 
 def _moved(value: ir.Value, numbers: np.ndarray) -> np.ndarray | None:

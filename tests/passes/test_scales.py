@@ -110,6 +110,40 @@ def test_heads_taken_out_of_a_product(others: str, folds: bool):
     assert_rewritten(FoldScalesIntoWeights(), graph, expected, N=2)
 
 
+@pytest.mark.parametrize(
+    ("moves", "factor", "folds"),
+    [
+        ("m = Transpose<perm = [0, 2, 1]>(p)", (6, 1), True),
+        ("m = Transpose<perm = [0, 2, 1]>(p)", (1, 6, 1), True),
+        ("m = Transpose<perm = [0, 2, 1]>(p)", (5,), False),
+        ("h = Reshape(p, heads)  m = Transpose<perm = [0, 2, 1, 3]>(h)", (3, 1, 2), True),
+        ("h = Reshape(p, heads)  m = Transpose<perm = [0, 2, 1, 3]>(h)", (3, 1, 1), True),
+        ("h = Reshape(p, heads)  m = Transpose<perm = [0, 2, 1, 3]>(h)", (2,), True),
+        ("h = Reshape(p, heads)  m = Transpose<perm = [0, 2, 1, 3]>(h)", (3, 5, 2), False),
+        ("h = Reshape(p, heads)  m = Transpose<perm = [3, 0, 2, 1]>(h)", (2, 1, 3, 1), True),
+        ("h = Reshape(p, back)  m = Relu(h)", (6,), False),
+        ("m = Reshape(p, other)", (2,), False),
+    ],
+)
+def test_a_factor_for_each_column_behind_moves(moves: str, factor: tuple[int, ...], folds: bool):
+    constants = {
+        **weights(**SHAPES, f=factor),
+        **CONSTANTS,
+        "other": np.array([-1, 15, 2]),
+        "back": np.array([0, 5, 6]),
+    }
+    graph = model(
+        f"(float[N, 5, 4] x) => (float[{', '.join('ABCD'[: 4 if 'heads' in moves else 3])}] y) "
+        f"{{ a = MatMul(x, w)  p = Add(a, b)  {moves}  y = Mul(m, f) }}",
+        constants,
+    )
+    RemoveUnused()(graph)
+    left = operators(graph)
+    if folds:
+        left.remove("Mul")
+    assert_rewritten(FoldScalesIntoWeights(), graph, left, N=2)
+
+
 STAYS = {
     "a product that is read elsewhere": "p = MatMul(x, w)  q = Mul(p, s)  y = Add(p, q)",
     "a bias that is no constant": "p = MatMul(x, w)  q = Add(p, k)  y = Mul(q, s)",
