@@ -33,6 +33,7 @@ from nxconvert.passes.simplify import (
     ComposeSlices,
     ComposeSqueezes,
     ComposeTransposes,
+    DivideByReciprocals,
 )
 
 __all__ = [
@@ -44,6 +45,7 @@ __all__ = [
     "ComposeSlices",
     "ComposeSqueezes",
     "ComposeTransposes",
+    "DivideByReciprocals",
     "EliminateIdentities",
     "FlattenRows",
     "FoldAffineIntoWeights",
@@ -75,6 +77,7 @@ def default_passes() -> list[ir.passes.PassBase]:
         ComposeSlices(),
         ComposeCasts(),
         ComposeIntegers(),
+        DivideByReciprocals(),
     ]
     return [
         RemoveUnused(),

@@ -167,6 +167,20 @@ def _with_constant(node: ir.Node) -> tuple[ir.Value, np.ndarray] | None:
     return None
 
 
+class DivideByReciprocals(NodePass):
+    """``x * (1 / y)`` is ``x / y``, of floats: rounded once less, and what runtimes know as part of an RMS norm."""
+
+    op_types = frozenset({"Mul"})
+
+    def rewrite(self, node: ir.Node) -> bool:
+        for index in (1, 0):
+            inverse = producer(node.inputs[index], "Reciprocal")
+            if inverse is not None and only_use(inverse.outputs[0]) and inverse.graph is node.graph:
+                change(node, "Div", [node.inputs[1 - index], inverse.inputs[0]], absorbed=[inverse])
+                return True
+        return False
+
+
 class ComposeCasts(NodePass):
     """`Cast(Cast(x, a), b)` is `Cast(x, b)`, or x itself, where every value of x's dtype is a value of `a`.
 

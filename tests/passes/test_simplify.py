@@ -13,6 +13,7 @@ from nxconvert.passes import (
     ComposeSlices,
     ComposeSqueezes,
     ComposeTransposes,
+    DivideByReciprocals,
     EliminateIdentities,
 )
 
@@ -192,3 +193,16 @@ def test_a_cast_that_changes_values_stays(dtypes):
     graph = casts(*dtypes)
     assert not ComposeCasts()(graph).modified
     assert operators(graph) == ["Cast", "Cast"]
+
+
+@pytest.mark.parametrize("call", ["Mul(x, r)", "Mul(r, x)"])
+def test_a_factor_that_is_a_reciprocal_divides(call: str):
+    graph = model(f"(float[A, B] x, float[A, 1] k) => (float[A, B] y) {{ r = Reciprocal(k)  y = {call} }}")
+    assert_rewritten(DivideByReciprocals(), graph, ["Div"], A=2, B=4)
+
+
+def test_a_reciprocal_that_others_read_stays():
+    graph = model("(float[A] x, float[A] k) => (float[A] y, float[A] r) { r = Reciprocal(k)  y = Mul(x, r) }")
+    assert not DivideByReciprocals()(graph).modified
+    graph = model("(float[A] k) => (float[A] y) { r = Reciprocal(k)  y = Mul(r, r) }")
+    assert not DivideByReciprocals()(graph).modified
