@@ -21,6 +21,7 @@ from nxconvert.passes.cleanup import (
 )
 from nxconvert.passes.folding import FoldConstants
 from nxconvert.passes.fusion import FoldAffineIntoWeights, MatMulToGemm, PadIntoWindow, TransposeWeights
+from nxconvert.passes.gelu import RecognizeGelu
 from nxconvert.passes.opset import NEWEST_OPSET, OLDEST_OPSET, convert_opset
 from nxconvert.passes.quantized import UnsignedWeights
 from nxconvert.passes.rewriting import NodePass, Sweep
@@ -57,6 +58,7 @@ __all__ = [
     "MergeEqualNodes",
     "NodePass",
     "PadIntoWindow",
+    "RecognizeGelu",
     "RemoveUnused",
     "Sweep",
     "TransposeWeights",
@@ -83,6 +85,7 @@ def default_passes() -> list[ir.passes.PassBase]:
         RemoveUnused(),
         LiftConstants(),
         ir.passes.PassManager([Sweep(simplifications), MergeEqualInitializers(), MergeEqualNodes()], steps=4),
+        RecognizeGelu(),
         FlattenRows(),
         Sweep([PadIntoWindow(), MatMulToGemm()]),  # a Gemm takes a weight as it is: before weights are transposed
         Sweep(
