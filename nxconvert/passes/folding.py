@@ -25,6 +25,11 @@ _EXACT = frozenset({"Abs", "Add", "Clip", "Div", "Max", "Min", "Mul", "Neg", "Re
 _ROUNDED = frozenset(
     {"Cos", "Exp", "Log", "MatMul", "Pow", "ReduceL2", "ReduceMean", "ReduceSum", "Sigmoid", "Sin", "Tanh"}
 )
+#: What gives the same number for every dtype, integers wrapping around.
+_WHOLE = frozenset({"Abs", "Add", "Max", "Min", "Mul", "Neg", "Sub"})
+_DECIDING = frozenset(
+    {"And", "Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Not", "Or", "ReduceMax", "ReduceMin", "Xor"}
+)
 _INTEGERS = frozenset({ir.DataType.BOOL, ir.DataType.INT32, ir.DataType.INT64, ir.DataType.INT8, ir.DataType.UINT8})
 _FLOATS = frozenset({ir.DataType.FLOAT, ir.DataType.DOUBLE, ir.DataType.FLOAT16})
 
@@ -32,14 +37,15 @@ _FLOATS = frozenset({ir.DataType.FLOAT, ir.DataType.DOUBLE, ir.DataType.FLOAT16}
 class FoldConstants(NodePass):
     """Replaces nodes that read constants only by the constants they compute, worked out when the file is written.
 
-    - Operators that move elements, on every dtype; arithmetic on floats, which gives the same bytes on every machine.
-      What can fail, or depends on the machine, is left to the runtime. (A `Transpose` is `TransposeWeights`' affair.)
+    - Operators that move elements, and comparisons, on every dtype; arithmetic on floats, which gives the same bytes on
+      every machine, and on integers. What can fail, or depends on the machine, is left to the runtime. (A `Transpose`
+      is `TransposeWeights`' affair.)
     - The results have known dims. They have at most 1 MB, or they do not make the file larger: all that is computed of
       a weight is no larger than the weight, and nothing reads the weight itself.
     - The graph's outputs stay what nodes compute.
     """
 
-    op_types = _MOVING | _EXACT | _ROUNDED | {"Cast"}
+    op_types = _MOVING | _EXACT | _ROUNDED | _DECIDING | {"Cast"}
 
     def rewrite(self, node: ir.Node) -> bool:
         inputs = [value for value in node.inputs if value is not None]
@@ -96,7 +102,10 @@ def _can_be_folded(node: ir.Node) -> bool:
     dims = source.shape.numpy()
     match node.op_type:
         case "Cast":
-            return node.outputs[0].dtype in _FLOATS and source.dtype in _FLOATS | _INTEGERS
+            target = node.outputs[0].dtype
+            if target is not None and target in _INTEGERS and source.dtype in _FLOATS:
+                return _fits(source, target)
+            return target in _FLOATS | _INTEGERS and source.dtype in _FLOATS | _INTEGERS
         case "Gather":
             if second is None or second.nbytes > SMALL_RESULT or not second.size:
                 return False
@@ -109,8 +118,25 @@ def _can_be_folded(node: ir.Node) -> bool:
             return second is not None and min(len(dims), len(second.shape)) > 1 and 0 < many <= _MANY
         case op_type if op_type in _MOVING:
             return True
+        case op_type if op_type in _WHOLE | _DECIDING and source.dtype in _INTEGERS:
+            return 0 not in dims
         case _:
             return source.dtype in _FLOATS and 0 not in dims
+
+
+def _fits(source: ir.TensorProtocol, target: ir.DataType) -> bool:
+    """Whether it is certain what floats in `source` are as integers `target`.
+
+    What is below the range of a signed type of 32 or 64 bits is the least number on every machine. For what is above,
+    and NaN, machines differ.
+    """
+    if source.nbytes > SMALL_RESULT or not source.size:
+        return False
+    if target == ir.DataType.BOOL:
+        return True
+    limits, array = np.iinfo(target.numpy()), source.numpy()
+    low = -math.inf if target in (ir.DataType.INT32, ir.DataType.INT64) else float(limits.min)
+    return bool(((array >= low) & (array < float(limits.max) + 1)).all())
 
 
 def _result(node: ir.Node, index: int) -> ComputedTensor:
@@ -143,13 +169,24 @@ def _result(node: ir.Node, index: int) -> ComputedTensor:
 
 
 def _function(op_type: str) -> Callable[..., Any]:
-    own: dict[str, Callable[..., Any]] = {"MatMul": _matmul, "Sigmoid": _sigmoid}
+    own: dict[str, Callable[..., Any]] = {"Cast": _cast, "MatMul": _matmul, "Sigmoid": _sigmoid}
     if op_type in own:
         return own[op_type]
     from nxconvert.graph.rules import FOLD  # which knows all operators, and is loaded only if something is folded
 
     function: Callable[..., Any] = FOLD[op_type]
     return function
+
+
+def _cast(x: np.ndarray, *, to: int, saturate: int = 1) -> np.ndarray:
+    """The elements as another dtype; see `_fits`."""
+    dtype = ir.DataType(to).numpy()
+    if dtype.kind != "i" or x.dtype.kind != "f":
+        return x.astype(dtype)
+    least = np.iinfo(dtype).min
+    below = x < least
+    result: np.ndarray = np.where(below, least, np.where(below, 0, x).astype(dtype))
+    return result
 
 
 def _sigmoid(x: np.ndarray) -> np.ndarray:

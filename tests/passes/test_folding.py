@@ -7,7 +7,7 @@ import pytest
 
 from nxconvert.formats.tensors import ComputedTensor
 from nxconvert.passes import FoldConstants, RemoveUnused
-from nxconvert.passes.folding import _EXACT, _MOVING, _ROUNDED
+from nxconvert.passes.folding import _DECIDING, _EXACT, _MOVING, _ROUNDED
 
 from .models import assert_rewritten, model, weights
 
@@ -47,6 +47,17 @@ CALLS = {
     "Sin": "Sin(w)",
     "Tanh": "Tanh(w)",
     "Cast": "Cast<to = 1>(flat)",
+    "And": "And(mask, other)",
+    "Equal": "Equal(indices, one)",
+    "Greater": "Greater(w, v)",
+    "GreaterOrEqual": "GreaterOrEqual(flat, sizes)",
+    "Less": "Less(w, v)",
+    "LessOrEqual": "LessOrEqual(w, v)",
+    "Not": "Not(mask)",
+    "Or": "Or(mask, other)",
+    "Xor": "Xor(mask, other)",
+    "ReduceMax": "ReduceMax(w, one)",
+    "ReduceMin": "ReduceMin<keepdims = 0>(w, one)",
 }
 CONSTANTS = weights(w=(2, 3), v=(2, 3), row=(1, 3), t=(3, 4), low=()) | {
     "big": np.array([2, 2, 3]),
@@ -56,18 +67,23 @@ CONSTANTS = weights(w=(2, 3), v=(2, 3), row=(1, 3), t=(3, 4), low=()) | {
     "two": np.array([2]),
     "sizes": np.array([1, 2]),
     "mask": np.array([[True, False, True]]),
+    "other": np.array([[True], [False]]),
     "outside": np.array([3]),
+    "zeros": np.array([0, 1]),
+    "endless": np.array([[1, np.inf]], np.float32),
+    "nan": np.array([[1, np.nan]], np.float32),
 }
 
 
 def test_every_operator_is_tested():
-    assert set(CALLS) == FoldConstants.op_types == _MOVING | _EXACT | _ROUNDED | {"Cast"}
+    assert set(CALLS) == FoldConstants.op_types == _MOVING | _EXACT | _ROUNDED | _DECIDING | {"Cast"}
 
 
 @pytest.mark.parametrize("op_type", CALLS)
 def test_operators(op_type: str):
     parts = "part, rest" if op_type == "Split" else "part"
-    text = f"(float x) => (float[N] y) {{ {parts} = {CALLS[op_type]}  long = Reshape(part, minus)  y = Mul(x, long) }}"
+    text = f"(float x) => (float[N] y) {{ {parts} = {CALLS[op_type]}  number = Cast<to = 1>(part) "
+    text += "long = Reshape(number, minus)  y = Mul(x, long) }"
     graph = model(text, CONSTANTS | {"minus": np.array([-1])})
     assert_rewritten([FoldConstants(), RemoveUnused()], graph, ["Mul"])
     (result,) = graph.graph.initializers.values()
@@ -75,10 +91,47 @@ def test_operators(op_type: str):
     assert result.name == "long"
 
 
+INTEGERS = {
+    "Abs": "Abs(a)",
+    "Add": "Add(a, b)",
+    "Max": "Max(a, b)",
+    "Min": "Min(a, b)",
+    "Mul": "Mul(a, b)",
+    "Neg": "Neg(a)",
+    "Sub": "Sub(a, b)",
+    "ReduceMax": "ReduceMax(a, axis)",
+    "Where": "Where(c, a, b)",
+    "to int32": "Cast<to = 6>(a)",
+    "to bool": "Cast<to = 9>(a)",
+    "floats to int64": "Cast<to = 7>(f)",
+    "floats to int32": "Cast<to = 6>(f)",
+    "floats to bool": "Cast<to = 9>(f)",
+}
+
+
+@pytest.mark.parametrize("case", INTEGERS)
+def test_integers_wrap_around(case: str):
+    """And what is below the range of an integer is its least number."""
+    limits = np.iinfo(np.int64)
+    constants = {
+        "a": np.array([[limits.max, limits.min + 1, -3, 2**31]]),
+        "b": np.array([[5, -7, limits.min, 3]]),
+        "c": np.array([True, False, True, False]),
+        "f": np.array([[-np.inf, -2.5, 0.0, 7.9]], np.float32),
+        "axis": np.array([1]),
+    }
+    graph = model(
+        f"(int64 x) => (int64[N, M] y) {{ p = {INTEGERS[case]}  q = Cast<to = 7>(p)  y = Add(x, q) }}", constants
+    )
+    assert_rewritten([FoldConstants(), RemoveUnused()], graph, ["Add"])
+
+
 KEPT = {
     "reads an input": "a = Add(w, x)  y = Neg(a)",
     "is an output": "y = Neg(w)",
-    "integers may overflow": "a = Add(sizes, two)  b = Cast<to = 1>(a)  c = Add(x, b)  y = Unsqueeze(c, one)",
+    "a division by zero": "a = Div(sizes, zeros)  b = Cast<to = 1>(a)  c = Add(x, b)  y = Unsqueeze(c, one)",
+    "floats that are no integers": "a = Cast<to = 7>(endless)  b = Cast<to = 1>(a)  y = Mul(x, b)",
+    "a NaN as an integer": "a = Cast<to = 7>(nan)  b = Cast<to = 1>(a)  y = Mul(x, b)",
     "out of bounds": "a = Gather<axis = 1>(w, outside)  y = Add(x, a)",
     "depends on the content": "n = NonZero(w)  b = Cast<to = 1>(n)  y = Mul(x, b)",
 }
