@@ -22,6 +22,7 @@ from nxconvert.passes.cleanup import (
 from nxconvert.passes.folding import FoldConstants
 from nxconvert.passes.fusion import FoldAffineIntoWeights, MatMulToGemm, PadIntoWindow, TransposeWeights
 from nxconvert.passes.gelu import RecognizeGelu
+from nxconvert.passes.masks import DropIdleMasks
 from nxconvert.passes.opset import NEWEST_OPSET, OLDEST_OPSET, convert_opset
 from nxconvert.passes.quantized import UnsignedWeights
 from nxconvert.passes.rewriting import NodePass, Sweep
@@ -47,6 +48,7 @@ __all__ = [
     "ComposeSqueezes",
     "ComposeTransposes",
     "DivideByReciprocals",
+    "DropIdleMasks",
     "EliminateIdentities",
     "FlattenRows",
     "FoldAffineIntoWeights",
@@ -89,7 +91,14 @@ def default_passes() -> list[ir.passes.PassBase]:
         FlattenRows(),
         Sweep([PadIntoWindow(), MatMulToGemm()]),  # a Gemm takes a weight as it is: before weights are transposed
         Sweep(
-            [FoldConstants(), TransposeWeights(), FoldAffineIntoWeights(), FoldScalesIntoWeights(), UnsignedWeights()]
+            [
+                FoldConstants(),
+                DropIdleMasks(),
+                TransposeWeights(),
+                FoldAffineIntoWeights(),
+                FoldScalesIntoWeights(),
+                UnsignedWeights(),
+            ]
         ),
         RemoveUnused(),
     ]
