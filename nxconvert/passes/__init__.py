@@ -19,6 +19,7 @@ from nxconvert.passes.cleanup import (
     MergeEqualNodes,
     RemoveUnused,
 )
+from nxconvert.passes.expands import DropExpands
 from nxconvert.passes.folding import FoldConstants
 from nxconvert.passes.fusion import FoldAffineIntoWeights, MatMulToGemm, PadIntoWindow, TransposeWeights
 from nxconvert.passes.gelu import RecognizeGelu
@@ -48,6 +49,7 @@ __all__ = [
     "ComposeSqueezes",
     "ComposeTransposes",
     "DivideByReciprocals",
+    "DropExpands",
     "DropIdleMasks",
     "EliminateIdentities",
     "FlattenRows",
@@ -81,6 +83,7 @@ def default_passes() -> list[ir.passes.PassBase]:
         ComposeSlices(),
         ComposeCasts(),
         ComposeIntegers(),
+        DropExpands(),
         DivideByReciprocals(),
     ]
     return [

@@ -17,6 +17,16 @@ SMALL_BYTES = 4096
 #: What is computed of constants is stored up to this size even where that makes the file larger.
 SMALL_RESULT = 1 << 20
 
+#: What computes each element of its only result from the elements at the same place; operands are broadcast.
+ELEMENTWISE = frozenset(
+    {
+        *("Abs", "Add", "And", "Cast", "Ceil", "Celu", "Clip", "Cos", "Div", "Elu", "Equal", "Erf", "Exp", "Floor"),
+        *("Gelu", "Greater", "GreaterOrEqual", "HardSigmoid", "HardSwish", "LeakyRelu", "Less", "LessOrEqual", "Log"),
+        *("Max", "Min", "Mish", "Mul", "Neg", "Not", "Or", "Pow", "Reciprocal", "Relu", "Round", "Selu", "Sigmoid"),
+        *("Sign", "Sin", "Softplus", "Softsign", "Sqrt", "Sub", "Tanh", "ThresholdedRelu", "Where"),
+    }
+)
+
 
 class NodePass(ir.passes.InPlacePass):
     """A pass that looks at the nodes of some operators, one by one, in the main graph and its subgraphs.
@@ -146,6 +156,14 @@ def transpose_perm(node: ir.Node, dims: int) -> list[int]:
 def rank(value: ir.Value | None) -> int | None:
     """The number of dims, None where that is not known."""
     return None if value is None or value.shape is None else len(value.shape)
+
+
+def dims_of(value: ir.Value | None) -> tuple[int | str, ...] | None:
+    """All dims of a value, numbers or names; None if one is not known."""
+    if value is None or value.shape is None:
+        return None
+    dims = tuple(dim if isinstance(dim, int) else dim.value for dim in value.shape)
+    return None if None in dims else dims  # type: ignore[return-value]
 
 
 def same_shape(left: ir.Value, right: ir.Value) -> bool:

@@ -11,9 +11,11 @@ import onnx_ir as ir
 
 from nxconvert.passes.emitter import Emitter
 from nxconvert.passes.rewriting import (
+    ELEMENTWISE,
     Names,
     all_graphs,
     constant,
+    dims_of,
     int_attribute,
     integers,
     only_use,
@@ -24,14 +26,6 @@ from nxconvert.passes.rewriting import (
     used,
 )
 
-_ELEMENTWISE = frozenset(
-    {
-        *("Abs", "Add", "And", "Cast", "Ceil", "Celu", "Clip", "Cos", "Div", "Elu", "Equal", "Erf", "Exp", "Floor"),
-        *("Gelu", "Greater", "GreaterOrEqual", "HardSigmoid", "HardSwish", "LeakyRelu", "Less", "LessOrEqual", "Log"),
-        *("Max", "Min", "Mish", "Mul", "Neg", "Not", "Or", "Pow", "Reciprocal", "Relu", "Round", "Selu", "Sigmoid"),
-        *("Sign", "Sin", "Softplus", "Softsign", "Sqrt", "Sub", "Tanh", "ThresholdedRelu", "Where"),
-    }
-)
 _ALONG_AXIS = {"Concat": None, "LayerNormalization": -1, "LogSoftmax": -1, "Softmax": -1, "Split": 0}
 _REDUCTIONS = frozenset({"ReduceL2", "ReduceMax", "ReduceMean", "ReduceMin", "ReduceSum", "ReduceSumSquare"})
 #: Where the axes stand among the inputs.
@@ -100,17 +94,9 @@ class FlattenRows(ir.passes.InPlacePass):
 # ---- which nodes work on rows ----------------------------------------------------------------------------------------
 
 
-def _dims(value: ir.Value | None) -> tuple[int | str, ...] | None:
-    """All dims of a value, numbers or names; None if one is not known."""
-    if value is None or value.shape is None:
-        return None
-    dims = tuple(dim if isinstance(dim, int) else dim.value for dim in value.shape)
-    return None if None in dims else dims  # type: ignore[return-value]
-
-
 def _lead(value: ir.Value | None) -> Lead | None:
     """All dims but the last one of a value that is made of rows of a known length, and is more than a matrix."""
-    dims = _dims(value)
+    dims = dims_of(value)
     if dims is None or len(dims) < 3 or not isinstance(dims[-1], int) or 0 in dims:
         return None
     return dims[:-1]
@@ -122,7 +108,7 @@ def _row_wise(node: ir.Node) -> _RowWise | None:
     if lead is None or node.domain != "":
         return None
     op_type = node.op_type
-    if op_type in _ELEMENTWISE:
+    if op_type in ELEMENTWISE:
         rows = tuple(i for i, value in enumerate(node.inputs) if value is not None and not _same_for_rows(value))
     elif op_type == "MatMul":
         rows = (0,) if rank(node.inputs[1]) == 2 else ()
@@ -141,7 +127,7 @@ def _row_wise(node: ir.Node) -> _RowWise | None:
 
 def _same_for_rows(value: ir.Value) -> bool:
     """Whether an operand of an elementwise node is a number or one row, or a constant that holds no more."""
-    dims = _dims(value)
+    dims = dims_of(value)
     if dims is None:
         return False
     return len(dims) < 2 or (constant(value) is not None and all(dim == 1 for dim in dims[:-1]))
@@ -217,9 +203,9 @@ def _weigh(region: _Region) -> None:
     for value, users in region.exits.items():
         needed = _wanted_shapes(region, value, users)
         region.spent += any(target is None for target in needed.values()) or not needed or value.is_graph_output()
-        targets.update(_dims(value) if target is None else target for target in needed.values())  # type: ignore[misc]
+        targets.update(dims_of(value) if target is None else target for target in needed.values())  # type: ignore[misc]
         if value.is_graph_output():
-            targets.add(_dims(value) or ())
+            targets.add(dims_of(value) or ())
     computed = sum(_is_computed(target) for target in targets)
     region.spent += computed + bool(computed)
 
@@ -233,7 +219,7 @@ def _takes_bias(node: ir.Node, nodes: dict[ir.Node, _RowWise]) -> bool:
     bias = use.node.inputs[1 - use.idx] if use.node.op_type == "Add" and use.node in nodes else None
     if bias is None or not _same_for_rows(bias):
         return False
-    return (_dims(bias) or (1,))[-1] in (1, (_dims(product) or ())[-1])
+    return (dims_of(bias) or (1,))[-1] in (1, (dims_of(product) or ())[-1])
 
 
 def _is_computed(target: Lead) -> bool:
@@ -247,7 +233,7 @@ def _wanted_shapes(region: _Region, value: ir.Value, users: list[ir.Node]) -> di
     """
     wanted: dict[ir.Node, Lead | None] = {}
     for user in users:
-        dims = _dims(user.outputs[0]) if user.outputs else None
+        dims = dims_of(user.outputs[0]) if user.outputs else None
         wanted[user] = None
         if user.op_type != "Reshape" or user.domain != "" or user.inputs[0] is not value or user.inputs[1] is value:
             continue
@@ -281,7 +267,7 @@ class _Flattening:
         wanted = {value: _wanted_shapes(region, value, users) for value, users in region.exits.items()}
         # Shapes are taken of what comes in, so before that is changed.
         vectors = {
-            value: self._vector(_dims(value) or ())
+            value: self._vector(dims_of(value) or ())
             for value, users in wanted.items()
             if None in users.values() or value.is_graph_output()
         }
@@ -290,11 +276,11 @@ class _Flattening:
                 if dims:
                     user.replace_input_with(1, self._vector(dims))
         matrices = {value: self._enter(value, user) for value, user in region.entries.items()}
-        dims_of = {value: _dims(value) or () for value in vectors}
+        shapes = {value: dims_of(value) or () for value in vectors}
         for node, how in region.nodes.items():
             self._flatten(node, how, matrices)
         for value, vector in vectors.items():
-            self._leave(value, vector, dims_of[value], [u for u, dims in wanted[value].items() if dims is None])
+            self._leave(value, vector, shapes[value], [u for u, dims in wanted[value].items() if dims is None])
         for value in region.entries:
             inner = producer(value, "Reshape")
             if inner is not None and not used(value):
@@ -327,7 +313,7 @@ class _Flattening:
         if self._lead_vector is None:
             source, start = next(iter(self._region.entries)), 0
             for value in self._graph.inputs:
-                dims = _dims(value) or ()
+                dims = dims_of(value) or ()
                 found = [i for i in range(len(dims) - count + 1) if dims[i : i + count] == lead]
                 if found:
                     source, start = value, found[0]
@@ -341,7 +327,7 @@ class _Flattening:
         """What comes in, as a matrix."""
         inner = producer(value, "Reshape")
         source = value if inner is None else inner.inputs[0]
-        length = (_dims(value) or (1,))[-1]
+        length = (dims_of(value) or (1,))[-1]
         emit = self._emitter(user)
         return emit("Reshape", source, emit.constant([-1, length]), dtype=value.dtype, shape=self._rows(length))
 
@@ -353,8 +339,8 @@ class _Flattening:
                 continue
             if i in how.rows:
                 node.replace_input_with(i, matrices.get(value, value))
-            elif node.op_type in _ELEMENTWISE and (rank(value) or 0) > 1:
-                length = (_dims(value) or (1,))[-1]
+            elif node.op_type in ELEMENTWISE and (rank(value) or 0) > 1:
+                length = (dims_of(value) or (1,))[-1]
                 row = emit("Reshape", value, emit.constant([-1]), dtype=value.dtype, shape=[length])
                 node.replace_input_with(i, row)
         if node.op_type in _ALONG_AXIS:
@@ -362,7 +348,7 @@ class _Flattening:
         elif node.op_type in _AXES and integers(node.inputs[_AXES[node.op_type]]) != [-1]:
             node.replace_input_with(_AXES[node.op_type], emit.constant([-1]))
         for value in node.outputs:
-            dims = _dims(value)
+            dims = dims_of(value)
             assert dims is not None
             value.shape = self._rows(dims[-1])
 
