@@ -23,7 +23,7 @@ from nxconvert.graph import IR_OPSET, rules
 from nxconvert.graph.constants import as_array, as_attribute
 from nxconvert.graph.dims import Dim, Int, Operation, Symbol, bounds, compare, require, static
 from nxconvert.graph.rules.common import count_ratio
-from nxconvert.graph.schema import Formal, schema
+from nxconvert.graph.schema import HALVES, Formal, schema
 from nxconvert.graph.values import FOLD_LIMIT, GraphTypeError, TensorType, Value
 
 __all__ = ["FOLD_LIMIT", "SOURCE_KEY", "Builder", "GraphTypeError", "TensorType", "Value", "detach"]
@@ -189,6 +189,10 @@ class Builder:
             attributes: those that are not None are given to the node.
         """
         inputs = self._promote(op_type, operands)
+        if any(x is not None and x.etype in HALVES for x in inputs):
+            narrow = schema(op_type).too_narrow(inputs)
+            if narrow:
+                return self._emit_wider(op_type, inputs, narrow, _outputs, attributes)
         attributes = {name: value for name, value in attributes.items() if value is not None}
         simplify = rules.SIMPLIFY.get(op_type)
         if simplify is not None and _outputs is None:
@@ -202,6 +206,32 @@ class Builder:
         else:
             values = self.node(op_type, inputs, attributes, types)
         return values[0] if len(values) == 1 else values
+
+    def _emit_wider(
+        self,
+        op_type: str,
+        inputs: Sequence[Value | None],
+        narrow: Mapping[str, ir.DataType],
+        outputs: int | None,
+        attributes: Mapping[str, Any],
+    ) -> Any:
+        """Emits an operator that is not defined for the halves given to it: in float32, and rounded once.
+
+        Frameworks compute in halves like that on CPUs, too.
+        """
+        known = schema(op_type)
+        wider = [
+            self.cast(x, ir.DataType.FLOAT) if x is not None and known.formal(i).variable in narrow else x
+            for i, x in enumerate(inputs)
+        ]
+        results = self._emit(op_type, *wider, _outputs=outputs, **attributes)
+        values = results if isinstance(results, tuple) else (results,)
+        variables = [known.outputs[min(i, len(known.outputs) - 1)] for i in range(len(values))]
+        rounded = tuple(
+            self.cast(value, narrow.get(variable, value.etype))
+            for value, variable in zip(values, variables, strict=True)
+        )
+        return rounded if isinstance(results, tuple) else rounded[0]
 
     def node(
         self,

@@ -14,6 +14,7 @@ from nxconvert.graph.values import GraphTypeError, Value
 
 _NAMES = {"float": "FLOAT", "double": "DOUBLE"}
 _INDICES = frozenset({ir.DataType.INT64, ir.DataType.INT32})
+HALVES = frozenset({ir.DataType.BFLOAT16, ir.DataType.FLOAT16})
 
 
 class Formal(NamedTuple):
@@ -43,9 +44,10 @@ class Schema:
         variadic: whether the last input stands for any number of them.
         homogeneous: whether those share a dtype.
         needed: the least number of inputs.
+        outputs: the type variables of its outputs; the last one is that of all others, if there are more.
     """
 
-    __slots__ = ("attributes", "homogeneous", "inputs", "needed", "variadic")
+    __slots__ = ("attributes", "homogeneous", "inputs", "needed", "outputs", "variadic")
 
     def __init__(self, op_type: str) -> None:
         schema = onnx.defs.get_schema(op_type, IR_OPSET, "")
@@ -55,6 +57,7 @@ class Schema:
         self.variadic = last is not None and last.option == onnx.defs.OpSchema.FormalParameterOption.Variadic
         self.homogeneous = last is not None and last.is_homogeneous
         self.needed = schema.min_input
+        self.outputs = [formal.type_str for formal in schema.outputs]
         self.attributes = {name: ir.AttributeType(int(a.type)) for name, a in schema.attributes.items()}
 
     def formal(self, index: int) -> Formal:
@@ -64,6 +67,17 @@ class Schema:
         if not self.variadic:
             raise GraphTypeError(f"{index + 1} inputs are given, the operator takes {len(self.inputs)}")
         return self.inputs[-1]
+
+    def too_narrow(self, inputs: Sequence[Value | None]) -> dict[str, ir.DataType]:
+        """The type variables that are to be a half, are not defined for it, and are for float32; with that half."""
+        narrow: dict[str, ir.DataType] = {}
+        for i, value in enumerate(inputs):
+            if value is None or value.etype not in HALVES or value.is_sequence:
+                continue
+            formal = self.formal(i)
+            if value.etype not in formal.tensors and ir.DataType.FLOAT in formal.tensors:
+                narrow[formal.variable] = value.etype
+        return narrow
 
     def check(self, inputs: Sequence[Value | None]) -> None:
         """Raises GraphTypeError for inputs that the schema forbids: in number, by dtype, or as their dtypes differ."""

@@ -398,3 +398,29 @@ def test_expanding_a_constant_folds(op):
     assert op.expand(op.const([1, 2]), (3, 2)).array.tolist() == [[1, 2]] * 3
     assert isinstance(op.expand(op.const(1.0), (2,)), Value)
     assert op_types(op) == []
+
+
+# ---- halves ----------------------------------------------------------------------------------------------------------
+
+
+def test_halves_are_widened_where_an_operator_is_not_defined_for_them(op):
+    x = op.input("x", ir.DataType.BFLOAT16, [1, 2, 5])
+    w = op.const(np.ones((3, 2, 3)), ir.DataType.BFLOAT16)
+    y = op.Conv(x, w)
+    assert (y.etype, y.dims) == (ir.DataType.BFLOAT16, (1, 3, 3))
+    assert op_types(op)[-2:] == ["Conv", "Cast"]
+    assert op.nodes[-2].outputs[0].dtype == FLOAT
+
+
+def test_only_what_is_of_the_halves_type_is_widened(op):
+    x = op.input("x", ir.DataType.BFLOAT16, [6])
+    values, places = op.MaxPool(op.reshape(x, [1, 1, 6]), kernel_shape=[2], _outputs=2)
+    assert (values.etype, places.etype) == (ir.DataType.BFLOAT16, INT64)
+    kept = op.Compress(x, op.input("mask", BOOL, [6]), axis=0)
+    assert kept.etype == ir.DataType.BFLOAT16
+
+
+def test_halves_stay_where_they_are_defined(op):
+    x = op.input("x", ir.DataType.FLOAT16, [1, 2, 5])
+    op.Conv(x, op.const(np.ones((3, 2, 3)), ir.DataType.FLOAT16))
+    assert op_types(op) == ["Conv"]

@@ -104,14 +104,14 @@ def rrelu_with_noise(
 @aten("hardshrink")
 def hardshrink(op: Builder, self: Value, lambd: Number = 0.5) -> Value:
     """Zero within ``[-lambd, lambd]``."""
-    return emit(op, "Shrink", self, bias=0.0, lambd=known(lambd, "lambd"))
+    return op.Shrink(self, bias=0.0, lambd=known(lambd, "lambd"))
 
 
 @aten("softshrink")
 def softshrink(op: Builder, self: Value, lambd: Number = 0.5) -> Value:
     """Zero within ``[-lambd, lambd]``, outside moved towards zero by as much."""
     bound = known(lambd, "lambd")
-    return emit(op, "Shrink", self, bias=bound, lambd=bound)
+    return op.Shrink(self, bias=bound, lambd=bound)
 
 
 # ---- exponential and sigmoid units ---------------------------------------------------------------------------------
@@ -122,7 +122,7 @@ def elu(op: Builder, self: Value, alpha: Number = 1, scale: Number = 1, input_sc
     """``scale * x`` above zero, ``scale * alpha * (exp(input_scale * x) - 1)`` below."""
     factors = [constant(factor) for factor in (alpha, scale, input_scale)]
     if factors[0] is not None and factors[1:] == [1, 1] and _has_fused(self):
-        return emit(op, "Elu", self, alpha=factors[0])
+        return op.Elu(self, alpha=factors[0])
     steep, outer, inner = (as_tensor(op, factor, self.etype) for factor in (alpha, scale, input_scale))
     below = op.Mul(op.Sub(op.Exp(op.Mul(self, inner)), 1.0), op.Mul(steep, outer))
     return where(op, op.Greater(self, 0.0), op.Mul(self, outer), below)
@@ -130,14 +130,14 @@ def elu(op: Builder, self: Value, alpha: Number = 1, scale: Number = 1, input_sc
 
 @aten("selu")
 def selu(op: Builder, self: Value) -> Value:
-    return emit(op, "Selu", self) if _has_fused(self) else elu(op, self, SELU_ALPHA, SELU_SCALE)
+    return op.Selu(self) if _has_fused(self) else elu(op, self, SELU_ALPHA, SELU_SCALE)
 
 
 @aten("celu")
 def celu(op: Builder, self: Value, alpha: Number = 1.0) -> Value:
     """``x`` above zero, ``alpha * (exp(x / alpha) - 1)`` below."""
     slope = known(alpha, "alpha")
-    return emit(op, "Celu", self, alpha=slope) if _has_fused(self) else elu(op, self, slope, 1, 1.0 / slope)
+    return op.Celu(self, alpha=slope) if _has_fused(self) else elu(op, self, slope, 1, 1.0 / slope)
 
 
 @aten("gelu")

@@ -120,8 +120,9 @@ def _gathered_maximum(op: Builder, x: Value, targets: Sequence[Int]) -> tuple[Va
     y = op.reshape(op.Transpose(y, perm=order), [*x.dims[:2], *targets, count])
     inner = op.Transpose(plane, perm=[axis - 2 for axis in order[2:]])
     places = op.expand(op.reshape(inner, [*targets, count]), y.dims)
-    best = op.ArgMax(y, axis=-1, keepdims=1)
-    return tuple(op.Squeeze(op.GatherElements(z, best, axis=-1), [-1]) for z in (y, places))
+    last = y.rank - 1  # the reference evaluator gathers along no negative axis
+    best = op.ArgMax(y, axis=last, keepdims=1)
+    return tuple(op.Squeeze(op.GatherElements(z, best, axis=last), [last]) for z in (y, places))
 
 
 def _beside(axis: int, space: int) -> list[int]:

@@ -9,6 +9,7 @@ from nxconvert.frontends.pytorch.ops.loss import MEAN, NONE, SUM, reduced
 from nxconvert.frontends.pytorch.table import Builder, Int, LoweringError, Number, Value, aten
 from nxconvert.graph.builder import GraphTypeError
 from nxconvert.graph.dims import product
+from nxconvert.graph.schema import HALVES
 
 _REDUCTIONS = {NONE: "none", MEAN: "mean", SUM: "sum"}
 
@@ -71,7 +72,10 @@ def cross_entropy_loss(
         loss = cross_entropy_loss(op, one, its_target, weight, reduction, ignore_index, label_smoothing)
         return loss if not loss.rank else op.Squeeze(loss, [0])
     if not smoothing:
-        return op.SoftmaxCrossEntropyLoss(self, target, weight, **_settings(reduction, ignore_index))
+        # Runtimes without a kernel for bfloat16 expand it to an operator that is not defined for bfloat16.
+        wide = [op.cast(x, DataType.FLOAT) if x is not None and x.etype in HALVES else x for x in (self, weight)]
+        loss = op.SoftmaxCrossEntropyLoss(wide[0], target, wide[1], **_settings(reduction, ignore_index))
+        return op.cast(loss, self.etype)
     return _smoothed_cross_entropy(op, self, target, weight, reduction, ignore_index, smoothing)
 
 

@@ -7,6 +7,7 @@ from nxconvert.frontends.pytorch.ops.common import as_tensor
 from nxconvert.frontends.pytorch.ops.norm import p_norm
 from nxconvert.frontends.pytorch.table import Builder, Int, LoweringError, Number, Value, aten
 from nxconvert.graph.dims import product
+from nxconvert.graph.schema import HALVES
 
 _SUM, _MEAN, _MAX = 0, 1, 2
 
@@ -66,7 +67,7 @@ def _embedding_bag(
         raise LoweringError(f"embedding_bag has no mode {mode}")
     if indices.etype not in (DataType.INT32, DataType.INT64) or indices.rank != 1:
         raise LoweringError("the indices of bags have to be a vector of int32 or int64")
-    if weight.etype in (DataType.FLOAT16, DataType.BFLOAT16):
+    if weight.etype in HALVES:
         # ONNX Runtime scatters no halves, and PyTorch sums them in float32.
         wide, *rest = _embedding_bag(
             op, op.Cast(weight, to=DataType.FLOAT), indices, offsets, mode, factors, last, padding

@@ -81,7 +81,7 @@ def erfc(op: Builder, self: Value) -> Value:
 def sinc(op: Builder, self: Value) -> Value:
     """``sin(pi x) / (pi x)``, 1 at zero."""
     x = op.Mul(float_input(op, self), math.pi)
-    return where(op, op.Equal(x, 0.0), op.const(1.0, x.etype), op.Div(emit(op, "Sin", x), x))
+    return where(op, op.Equal(x, 0.0), op.const(1.0, x.etype), op.Div(op.Sin(x), x))
 
 
 @aten("logit", "special_logit")
@@ -181,11 +181,11 @@ def round_(op: Builder, self: Value, *, decimals: Int = 0) -> Value:
     if not isinstance(decimals, int):
         raise LoweringError("the number of decimals depends on data")
     if decimals == 0:
-        return emit(op, "Round", self)
+        return op.Round(self)
     scale = 10.0 ** abs(decimals)
     if decimals > 0:
-        return op.Div(emit(op, "Round", op.Mul(self, scale)), scale)
-    return op.Mul(emit(op, "Round", op.Div(self, scale)), scale)
+        return op.Div(op.Round(op.Mul(self, scale)), scale)
+    return op.Mul(op.Round(op.Div(self, scale)), scale)
 
 
 @aten("frexp")

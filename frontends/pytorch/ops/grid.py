@@ -5,6 +5,7 @@ from __future__ import annotations
 from nxconvert.frontends.pytorch.dtypes import DataType
 from nxconvert.frontends.pytorch.table import Builder, Int, Ints, LoweringError, Value, aten
 from nxconvert.graph.builder import GraphTypeError
+from nxconvert.graph.schema import HALVES
 
 _MODES = ("linear", "nearest", "cubic")
 _PADDINGS = ("zeros", "border", "reflection")
@@ -32,7 +33,7 @@ def grid_sampler(
 @aten("affine_grid_generator")
 def affine_grid_generator(op: Builder, theta: Value, size: Ints, align_corners: bool) -> Value:
     """``theta`` (``[batch, 2, 3]`` or ``[batch, 3, 4]``) applied to every point of an image of ``size``."""
-    narrow = theta.etype in (DataType.FLOAT16, DataType.BFLOAT16)
+    narrow = theta.etype in HALVES
     wide = op.cast(theta, DataType.FLOAT) if narrow else theta
     sizes = list(size) if isinstance(size, (list, tuple)) else [size]
     single = [axis for axis, n in enumerate(sizes) if axis > 1 and n == 1 and align_corners]

@@ -17,6 +17,7 @@ from nxconvert.frontends.pytorch.ops.shape import broadcast_all
 from nxconvert.frontends.pytorch.ops.widening import emit, where
 from nxconvert.frontends.pytorch.table import Builder, Number, Value, aten
 from nxconvert.graph.builder import TensorType
+from nxconvert.graph.schema import HALVES
 
 LN2 = math.log(2.0)
 
@@ -110,6 +111,11 @@ def true_divide(op: Builder, self: Value | Number, other: Value | Number, roundi
 @aten("floor_divide")
 def floor_divide(op: Builder, self: Value | Number, other: Value | Number) -> Value:
     """``floor(self / other)`` of the exact quotient: the rounded one may lie on the next integer (1.0 // 0.1 is 9)."""
+    dtype = result_type(self, other)
+    if dtype in HALVES:
+        # A number keeps its precision, as in PyTorch.
+        wide = (op.cast(x, DataType.FLOAT) if isinstance(x, Value) else x for x in (self, other))
+        return op.cast(floor_divide(op, *wide), dtype)
     a, b = promote(op, self, other)
     if not is_float(a.etype):
         # ONNX divides integers towards zero and takes the remainder with the divisor's sign.
@@ -118,7 +124,7 @@ def floor_divide(op: Builder, self: Value | Number, other: Value | Number) -> Va
     if divisor is not None and divisor == int(divisor):
         return op.Floor(op.Div(a, b))
     # The numerator is a multiple of b up to rounding, so the nearest integer is the one meant.
-    return emit(op, "Round", op.Div(op.Sub(a, remainder(op, a, b)), b))
+    return op.Round(op.Div(op.Sub(a, remainder(op, a, b)), b))
 
 
 @aten("remainder")

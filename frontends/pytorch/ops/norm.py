@@ -12,8 +12,7 @@ from nxconvert.frontends.pytorch.ops.common import as_tensor, axis_of, known
 from nxconvert.frontends.pytorch.table import Builder, Int, Ints, Number, Value, aten
 from nxconvert.graph.builder import GraphTypeError
 from nxconvert.graph.dims import Dim, floordiv, product
-
-_HALVES = (DataType.FLOAT16, DataType.BFLOAT16)
+from nxconvert.graph.schema import HALVES
 
 
 def statistics(op: Builder, x: Value, axes: Sequence[int]) -> tuple[Value, Value, Value]:
@@ -278,7 +277,7 @@ def _rms_norm(op: Builder, x: Value, shape: Ints, weight: Value | None, eps: Num
     These are the operators that ONNX Runtime fuses into its ``SimplifiedLayerNormalization``.
     """
     axes = _last_axes(x, shape)
-    wide = op.cast(x, DataType.FLOAT) if x.etype in _HALVES else x
+    wide = op.cast(x, DataType.FLOAT) if x.etype in HALVES else x
     if eps is None:
         eps = float(np.finfo(wide.etype.numpy()).eps)
     mean_square = op.ReduceMean(op.Pow(wide, op.const(2, wide.etype)), axes)

@@ -2,7 +2,8 @@
 
 Where ONNX Runtime's CPU provider has no kernel for a dtype, the node computes in a wider one. Every cast here is exact
 but one: functions that exist for float32 alone (``Erf``, ``Atan``, ...) take float64 through float32, because a result
-of seven digits serves better than a model that does not load. float16 is not listed: ONNX Runtime widens it itself.
+of seven digits serves better than a model that does not load. float16 is not listed, ONNX Runtime widens it itself; nor
+are halves that an operator is not defined for, the builder widens those.
 """
 
 from __future__ import annotations
@@ -30,13 +31,11 @@ _SMALL = dict.fromkeys(
     (DataType.BOOL, DataType.INT8, DataType.UINT8, DataType.INT16, DataType.UINT16, DataType.UINT32), DataType.INT64
 )
 _DOUBLE = {DataType.DOUBLE: DataType.FLOAT}
-# The operators whose own definition leaves bfloat16 out.
-_BFLOAT16 = {DataType.BFLOAT16: DataType.FLOAT}
 _FIRST = slice(0, 1)
 
 _FORMS: dict[str, _Form] = {
     "Where": _Form({**_BOOL, **_SHORT, DataType.UINT64: DataType.INT64}, slice(1, None)),
-    "TopK": _Form({**_BOOL, **_BFLOAT16, DataType.UINT16: DataType.INT32, DataType.UINT32: DataType.INT64}, _FIRST),
+    "TopK": _Form({**_BOOL, DataType.UINT16: DataType.INT32, DataType.UINT32: DataType.INT64}, _FIRST),
     "NonZero": _Form(
         dict.fromkeys((DataType.INT8, DataType.INT16, DataType.UINT16, DataType.DOUBLE), DataType.BOOL), _FIRST, False
     ),
@@ -53,13 +52,9 @@ _FORMS: dict[str, _Form] = {
     **dict.fromkeys(("ReduceMax", "ReduceMin"), _Form({**_SHORT, DataType.UINT32: DataType.INT64}, _FIRST)),
     **dict.fromkeys(("ArgMax", "ArgMin"), _Form({**_BOOL, **_SHORT, DataType.UINT32: DataType.INT64}, _FIRST, False)),
     "Erf": _Form(_DOUBLE),
-    "Celu": _Form({DataType.FLOAT16: DataType.FLOAT, **_BFLOAT16}),
     **dict.fromkeys(
         ("Tan", "Asin", "Acos", "Atan", "Sinh", "Cosh", "Asinh", "Acosh", "Atanh", "Softplus"),
-        _Form({**_DOUBLE, **_BFLOAT16}),
-    ),
-    **dict.fromkeys(
-        ("Round", "Sin", "Cos", "Elu", "Selu", "HardSigmoid", "HardSwish", "Mish", "Shrink"), _Form(_BFLOAT16)
+        _Form(_DOUBLE),
     ),
 }
 

@@ -70,6 +70,7 @@ def test_trilinear() -> None:
 @pytest.mark.parametrize("shapes", [((2, 3), (4, 5)), ((2,), (3, 4)), ((2, 1, 3), (5,)), ((), (3,))])
 def test_kron(shapes: tuple[tuple[int, ...], ...]) -> None:
     check("kron", *[_rand(*shape) for shape in shapes])
+    check("kron", *[_rand(*shape) > 0 for shape in shapes])
 
 
 def test_cross() -> None:
