@@ -27,7 +27,7 @@ class Fixture:
     def __init__(self, folder: Path) -> None:
         self.name = folder.name
         self.folder = folder
-        self.model = folder / "model.pt"
+        self.model = next(path for path in (folder / "model.pt", folder / "model.pt2") if path.exists())
 
     @cached_property
     def meta(self) -> dict[str, Any]:
@@ -67,7 +67,7 @@ def onnxruntime() -> None:
 
 
 def test_there_are_fixtures() -> None:
-    assert len(ALL) >= 9
+    assert len(ALL) >= 12
 
 
 @each
@@ -150,7 +150,7 @@ def test_the_same_bytes_every_time_under_every_name(tmp_path: Path) -> None:
         "for folder in sys.argv[2:]:\n"
         "    meta = json.loads((Path(folder) / 'meta.json').read_text())\n"
         "    target = Path(sys.argv[1]) / (Path(folder).name + '.onnx')\n"
-        "    source = Path(folder) / 'model.pt'\n"
+        "    source = next(Path(folder).glob('model.pt*'))\n"
         "    nxconvert.convert(source, target, inputs=meta['inputs'], constants=meta['constants'])\n"
     )
     for seed in ("1", "2"):
@@ -171,7 +171,9 @@ def test_parameters_keep_their_names(fixture: Fixture, tmp_path: Path) -> None:
     target = tmp_path / "out.nx"
     nxconvert.convert(fixture.model, target, **fixture.declared())
     kept = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in onnx.load(target).graph.initializer}
-    for name, tensor in torch.jit.load(fixture.model).named_parameters():
+    exported = fixture.model.suffix == ".pt2"
+    module = torch.export.load(fixture.model).module() if exported else torch.jit.load(fixture.model)
+    for name, tensor in module.named_parameters():
         if name in kept and kept[name].shape == tensor.shape:
             np.testing.assert_allclose(kept[name], tensor.detach().numpy(), atol=2.0)
     assert any("." in name or "_" in name for name in kept)

@@ -15,6 +15,18 @@ from nxconvert.frontends.pytorch.script.model import read_script
 from nxconvert.plugins import ReadOptions
 
 _WITHOUT_PROGRAM = (Kind.SAVED, Kind.SAVED_LEGACY)
+_UNKNOWN = "which this version does not read"
+# What to do about the kinds that hold something else than a program.
+_INSTEAD = {
+    Kind.COMPILED: (
+        "which holds machine code for one kind of processor and no graph that could be converted. Where it was "
+        "compiled, save what went into it: torch.export.save(torch.export.export(model, example), 'model.pt2')"
+    ),
+    Kind.PACKAGE: (
+        "which holds Python code that would have to be run. Load it with torch.package.PackageImporter, and save the "
+        "model with torch.export.save or torch.jit.save"
+    ),
+}
 
 
 def read(path: Path, options: ReadOptions) -> ir.Model:
@@ -29,10 +41,10 @@ def read(path: Path, options: ReadOptions) -> ir.Model:
         if archive.kind() in (Kind.TORCHSCRIPT, Kind.TORCHSCRIPT_LEGACY):
             return _remarked(read_script(archive, options), options)
         if archive.kind() is Kind.EXPORTED:
-            return _remarked(lower_program(read_program(archive), options), options)
+            return _remarked(_read_exported(archive, options), options)
         if archive.kind() in _WITHOUT_PROGRAM:
             raise ReadError(_without_program(path, archive))
-        raise ReadError(f"{path} is {archive.kind().value}, which this version does not read.")
+        raise ReadError(f"{path} is {archive.kind().value}, {_INSTEAD.get(archive.kind(), _UNKNOWN)}.")
 
 
 def _remarked(model: ir.Model, options: ReadOptions) -> ir.Model:
@@ -41,6 +53,14 @@ def _remarked(model: ir.Model, options: ReadOptions) -> ir.Model:
     if message:
         options.warn(message)
     return model
+
+
+def _read_exported(archive: TorchArchive, options: ReadOptions) -> ir.Model:
+    program = read_program(archive)
+    try:
+        return lower_program(program, options)
+    except ReadError as error:
+        raise ReadError(f"{archive.path}: {error}") from error
 
 
 def _without_program(path: Path, archive: TorchArchive) -> str:

@@ -19,7 +19,7 @@ from nxconvert.frontends.pytorch.script.values import Box, ListCell, Number
 from nxconvert.frontends.pytorch.table import LoweringError
 from nxconvert.graph.builder import Builder, GraphTypeError, Value
 
-_FRAME = re.compile(r'File "(?P<file>[^"]+)", line (?P<line>\d+)')
+_FRAME = re.compile(r'File "([^"]+)", line (\d+)')
 _OPERATOR = re.compile(r"torch\.ops\.(?P<namespace>\w+)\.(?P<name>\w+)(\.(?P<overload>\w+))?")
 _HIGHER_ORDER = "torch.ops.higher_order."
 
@@ -36,11 +36,11 @@ class Runner(Machine):
     def __init__(self, op: Builder, warn: Callable[[str], None]) -> None:
         super().__init__(op, warn)
         self.autocast: Region | None = None
-        self._node: Node | None = None
+        self._where = ""
 
     @property
     def where(self) -> str:
-        return location(self._node) if self._node is not None else ""
+        return self._where
 
     @contextmanager
     def under(self, region: Region | None) -> Iterator[None]:
@@ -60,22 +60,22 @@ class Runner(Machine):
         """
         names = [str(item.value) for item in graph.inputs]
         if len(names) != len(arguments):
-            raise ReadError(f"a graph of {len(names)} inputs is called with {len(arguments)} arguments")
+            raise ReadError(f"the program is damaged, a graph of {len(names)} inputs gets {len(arguments)}.")
         values: Values = dict(zip(names, arguments, strict=True))
         for node in graph.nodes:
             self._run_node(node, graph, values)
         return [self.argument(item, values) for item in graph.outputs]
 
     def _run_node(self, node: Node, graph: Graph, values: Values) -> None:
-        self._node = node
+        where = self._where = location(node) or self._where
         self.steps += 1
         self.op.scope = module_path(node)
         try:
             result = self._call(node, values)
-            self._node = node
+            self._where = where
             self._bind(node, result, graph.tensors, values)
         except (LoweringError, GraphTypeError, LookupError) as error:
-            raise UnsupportedError([Unsupported(operator_name(node.target), str(error), location(node))]) from error
+            raise UnsupportedError([Unsupported(operator_name(node.target), str(error), where)]) from error
 
     def _call(self, node: Node, values: Values) -> Any:
         args = tuple(self.argument(item, values) for item in node.args)
@@ -160,7 +160,7 @@ def _dtype(dtype: DataType) -> str:
 
 def _named(values: Mapping[str, Any], name: str) -> Any:
     if name not in values:
-        raise ReadError(f"the program is damaged: it uses {name!r} before it is computed.")
+        raise ReadError(f"the program is damaged, it uses {name!r} before that is computed.")
     return values[name]
 
 
@@ -176,9 +176,11 @@ def operator_name(target: str) -> str:
 
 
 def location(node: Node) -> str:
-    """The user's file and line of a call, as far as the program records them: the last frame of its stack."""
+    """The user's file and line of a call, as far as the program records them: the innermost that is not PyTorch's."""
     frames = _FRAME.findall(node.metadata.get("stack_trace", ""))
-    return f"{frames[-1][0]}:{frames[-1][1]}" if frames else ""
+    written = [frame for frame in frames if not frame[0].startswith("<")]  # not what PyTorch has generated
+    own = [frame for frame in written if "/torch/" not in frame[0].replace("\\", "/")] or written
+    return ":".join(own[-1]) if own else ""
 
 
 def module_path(node: Node) -> str:
@@ -189,14 +191,15 @@ def module_path(node: Node) -> str:
     return path if re.fullmatch(r"[\w.]+", path) else ""
 
 
-def unsupported(graph: Graph) -> Iterator[Unsupported]:
-    """Every call that has no lowering, graphs inside the graph included."""
+def unsupported(graph: Graph, where: str = "") -> Iterator[Unsupported]:
+    """Every call that has no lowering, graphs inside the graph included; `where` is that of the graph."""
     for node in graph.nodes:
+        place = location(node) or where
         if not _supported(node.target):
-            yield Unsupported(operator_name(node.target), "", location(node))
+            yield Unsupported(operator_name(node.target), "", place)
         for item in (*node.args, *node.kwargs.values()):
             if isinstance(item.value, Graph):
-                yield from unsupported(item.value)
+                yield from unsupported(item.value, place)
 
 
 def _supported(target: str) -> bool:

@@ -63,7 +63,7 @@ def parse(size: Size, symbols: Mapping[str, Int]) -> Int:
     try:
         return _value(ast.parse(size, mode="eval").body, symbols)
     except (ValueError, TypeError, KeyError, SyntaxError, RecursionError, MemoryError, ZeroDivisionError) as error:
-        raise ReadError(f"the size {size[:80]!r} cannot be read ({error})") from error
+        raise ReadError(f"the size {size[:80]!r} cannot be read ({error}).") from error
 
 
 def symbols_of(size: Size) -> list[str]:
@@ -73,7 +73,7 @@ def symbols_of(size: Size) -> list[str]:
     try:
         return list(_names(ast.parse(size, mode="eval").body))
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        raise ReadError(f"the size {size[:80]!r} cannot be read ({error})") from error
+        raise ReadError(f"the size {size[:80]!r} cannot be read ({error}).") from error
 
 
 def bare_symbol(size: Size) -> str | None:

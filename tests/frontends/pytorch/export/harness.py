@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from zipfile import ZIP_STORED, ZipFile
 
 import numpy as np
 import pytest
@@ -99,18 +97,6 @@ def compare(actual: list[np.ndarray], expected: list[Any], rtol: float, atol: fl
             np.testing.assert_allclose(got.astype(np.float64), want.astype(np.float64), rtol=rtol, atol=atol)
         else:
             np.testing.assert_array_equal(got, want)
-
-
-def rewrite(source: Path, target: Path, change: Callable[[dict[str, Any]], None]) -> None:
-    """Copies an archive with another program: `change` edits its JSON in place."""
-    with ZipFile(source) as old, ZipFile(target, "w", ZIP_STORED) as new:
-        for name in old.namelist():
-            data = old.read(name)
-            if name.endswith("models/model.json"):
-                text = json.loads(data)
-                change(text)
-                data = json.dumps(text).encode()
-            new.writestr(name, data)
 
 
 def _flat(value: Any) -> list[Any]:
