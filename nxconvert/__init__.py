@@ -8,6 +8,7 @@
 What can be asked for:
 
 - `convert`: from one file to another; `load` and `save` are its two halves, with an `onnx_ir.Model` between them.
+- `from_torch`: the graph of a PyTorch module in this process.
 - `run`: a model on arrays, in its own framework or another.
 - `check`: whether two files compute the same, each run by its own framework.
 
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     )
     from nxconvert.execution import run
     from nxconvert.inputs import InputSpec
+    from nxconvert.live import from_torch
     from nxconvert.report import CheckReport, ConversionReport
 
 __version__ = "0.1.0"
@@ -56,6 +58,7 @@ __all__ = [
     "__version__",
     "check",
     "convert",
+    "from_torch",
     "load",
     "run",
     "save",
@@ -67,6 +70,7 @@ _HOMES = {
     "convert": "conversion",
     "load": "conversion",
     "save": "conversion",
+    "from_torch": "live",
     "run": "execution",
     "InputSpec": "inputs",
     "CheckReport": "report",

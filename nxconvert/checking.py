@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import ml_dtypes
@@ -16,7 +17,8 @@ from nxconvert.errors import InputError, RunError, UsageError
 from nxconvert.execution import own_runtime
 from nxconvert.inputs import InputsLike, InputSpec, as_array
 from nxconvert.interface import free_ranges
-from nxconvert.plugins import ReadOptions, Runner
+from nxconvert.live import live_frontend
+from nxconvert.plugins import LiveFrontend, LiveModel, LiveRuntime, ReadOptions, Runner, Runtime
 from nxconvert.report import CheckReport, CheckRun, OutputDiff
 
 if TYPE_CHECKING:
@@ -34,13 +36,14 @@ _TEXT = "OUS"
 
 
 def check(
-    source: str | os.PathLike[str],
+    source: str | os.PathLike[str] | LiveModel,
     target: str | os.PathLike[str],
     *,
     inputs: InputsLike = None,
     rtol: float = 1e-3,
     atol: float = 1e-5,
     seed: int = 0,
+    trust_code: bool = False,
 ) -> CheckReport:
     """Whether `target` computes what `source` computes.
 
@@ -50,28 +53,29 @@ def check(
     the last place at least. NaN equals NaN.
 
     Args:
-        source: the file that is taken for the truth.
+        source: the file, or the live model, that is taken for the truth.
         target: the file to be compared with it.
         inputs: fixes sizes of free dims (specs), or gives values (arrays); by name or in order.
         rtol: the relative tolerance.
         atol: the absolute tolerance.
         seed: what the inputs are generated from.
+        trust_code: whether Python code in the source may be executed (a pickled module).
 
     Raises:
         RuntimeMissingError: a framework that would run one of the two is not installed.
         RunError: the source's framework runs none of the inputs.
         ReadError, UsageError: as `load`.
     """
-    source_path, source_reader = source_frontend(source)
+    truth = _Source(source, trust_code)
     target_path, target_reader = source_frontend(target)
     # Both first: loading a model only to find that the other cannot run would be a waste.
-    source_runtime = own_runtime(source_reader.name, source_path)
+    truth.require_runtime()
     target_runtime = own_runtime(target_reader.name, target_path)
     try:
         model = target_reader.read(target_path, ReadOptions())
     except InputError:
-        model = source_reader.read(source_path, ReadOptions())
-    comparison = _Comparison(model, source_runtime.load(source_path), target_runtime.load(target_path), rtol, atol)
+        model = truth.read()
+    comparison = _Comparison(model, truth.load(), target_runtime.load(target_path), rtol, atol)
     runs = comparison.runs(_declared(inputs, [value.name or "" for value in model.graph.inputs]), seed)
     if all(run.skipped for run in runs):
         why = runs[0].skipped.rstrip(".")
@@ -80,7 +84,7 @@ def check(
             "Give inputs that it takes with --input (inputs= in Python)."
         )
     return CheckReport(
-        source=source_path,
+        source=truth.source,
         source_runtime=comparison.source.description,
         target=target_path,
         target_runtime=comparison.target.description,
@@ -90,8 +94,41 @@ def check(
     )
 
 
+class _Source:
+    """What is taken for the truth: a file, or a live model (which a file may hold)."""
+
+    def __init__(self, source: str | os.PathLike[str] | LiveModel, trust_code: bool) -> None:
+        self.source: Path | LiveModel
+        if isinstance(source, LiveModel):
+            self.source, self._format = source, source.format
+        else:
+            self.source, self._frontend = source_frontend(source)
+            self._format = self._frontend.name
+            if isinstance(self._frontend, LiveFrontend):
+                self.source = self._frontend.open_live(self.source, trust_code=trust_code) or self.source
+
+    def require_runtime(self) -> Runtime:
+        """What runs it; raises RuntimeMissingError where that is not installed."""
+        return own_runtime(self._format, self.source)
+
+    def read(self) -> ir.Model:
+        """Its graph."""
+        if isinstance(self.source, LiveModel):
+            return live_frontend(self._format).read_live(self.source, ReadOptions())
+        return self._frontend.read(self.source, ReadOptions())
+
+    def load(self) -> Runner:
+        """Itself, ready to run."""
+        runtime = self.require_runtime()
+        if not isinstance(self.source, LiveModel):
+            return runtime.load(self.source)
+        if not isinstance(runtime, LiveRuntime):
+            raise RunError(f"{self.source} cannot be run: {runtime.name} runs files only.")
+        return runtime.load_live(self.source)
+
+
 def require_runtimes(
-    source: str | os.PathLike[str],
+    source: str | os.PathLike[str] | LiveModel,
     target: str | os.PathLike[str],
     source_format: str | None = None,
     target_format: str | None = None,
@@ -102,9 +139,12 @@ def require_runtimes(
         RuntimeMissingError: a framework that would run one of the two is not installed.
         ReadError, WriteError, UsageError: as `convert`.
     """
-    source_path, frontend = source_frontend(source, source_format)
+    if isinstance(source, LiveModel):
+        own_runtime(source.format, source)
+    else:
+        source_path, frontend = source_frontend(source, source_format)
+        own_runtime(frontend.name, source_path)
     target_path, backend = target_backend(target, target_format)
-    own_runtime(frontend.name, source_path)
     own_runtime(backend.name, target_path)
 
 

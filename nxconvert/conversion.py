@@ -6,8 +6,8 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -18,7 +18,16 @@ from nxconvert.errors import UsageError
 from nxconvert.fingerprint import Fingerprint
 from nxconvert.inputs import InputsLike, parse_inputs
 from nxconvert.interface import free_dims, interface, parameter_count
-from nxconvert.plugins import EXTERNAL_SUFFIX, Progress, ReadOptions, State, WriteOptions, ignore_progress
+from nxconvert.live import Via, live_frontend
+from nxconvert.plugins import (
+    EXTERNAL_SUFFIX,
+    LiveModel,
+    Progress,
+    ReadOptions,
+    State,
+    WriteOptions,
+    ignore_progress,
+)
 from nxconvert.report import ConversionReport
 
 if TYPE_CHECKING:
@@ -30,6 +39,7 @@ FORMAT_KEY = "nxconvert.source_format"
 SHA256_KEY = "nxconvert.source_sha256"
 DIRECTORY_SHA256_KEY = "nxconvert.source_directory_sha256"
 OPTIONS_KEY = "nxconvert.options"
+CODE_KEY = "nxconvert.source_code"
 
 _NO_CONSTANTS: Mapping[str, Any] = MappingProxyType({})
 
@@ -42,6 +52,7 @@ def load(
     constants: Mapping[str, Any] | None = None,
     state: State = "steady",
     trust_code: bool = False,
+    via: Via | None = None,
 ) -> ir.Model:
     """The model in a file, as the shared graph: one opset, every value typed, every dim a size or a name.
 
@@ -54,6 +65,7 @@ def load(
         state: of a model that keeps state from call to call, ``"steady"`` reads any call, with the state as inputs and
             outputs, ``"first"`` the call that begins with the saved state.
         trust_code: whether Python code in the file may be executed. Say so only of files you made yourself.
+        via: how a pickled Python module becomes a program (see `from_torch`).
 
     Raises:
         UsageError: an argument makes no sense.
@@ -62,7 +74,11 @@ def load(
     """
     path, frontend = source_frontend(source, format)
     options = ReadOptions(
-        inputs=parse_inputs(inputs), constants=dict(constants or {}), state=_state(state), trust_code=trust_code
+        inputs=parse_inputs(inputs),
+        constants=dict(constants or {}),
+        state=_state(state),
+        trust_code=trust_code,
+        via=via,
     )
     return frontend.read(path, options)
 
@@ -87,7 +103,7 @@ def save(
 
 
 def convert(
-    source: str | os.PathLike[str],
+    source: str | os.PathLike[str] | LiveModel,
     target: str | os.PathLike[str],
     *,
     inputs: InputsLike = None,
@@ -96,6 +112,7 @@ def convert(
     source_format: str | None = None,
     target_format: str | None = None,
     trust_code: bool = False,
+    via: Via | None = None,
     state: State = "steady",
     external_data: bool | None = None,
     progress: Progress = ignore_progress,
@@ -106,7 +123,7 @@ def convert(
     behind, and one that was there before as it was.
 
     Args:
-        source: the file to read (see `load` for `inputs`, `constants`, `state` and `trust_code`).
+        source: the file to read, or a live model (see `load` for `inputs`, `constants`, `state` and `trust_code`).
         target: the file to write (see `save`).
         inputs: declares inputs that the file leaves open.
         constants: pins arguments to Python values.
@@ -114,6 +131,7 @@ def convert(
         source_format: the source format's name; None lets the content tell.
         target_format: the target format's name; None lets the suffix tell.
         trust_code: whether Python code in the source may be executed.
+        via: how a model that is Python code becomes a program (see `from_torch`).
         state: which call of a model that keeps state is converted.
         external_data: whether the weights go to a file beside the target; None: only where they do not fit inside.
         progress: is called with the stage ("reading", "lowering", "writing") and the fraction of it that is done.
@@ -125,9 +143,9 @@ def convert(
         WriteError: the target cannot be written, or its format cannot hold the model.
     """
     clock = _Clock()
-    source_path, frontend = source_frontend(source, source_format)
+    origin, name, read = _source(source, source_format)
     target_path, backend = target_backend(target, target_format)
-    if target_path.exists() and source_path.samefile(target_path):
+    if origin is not None and target_path.exists() and origin.samefile(target_path):
         raise UsageError(f"{target_path} is the source itself; give the converted model another name.")
     warnings: list[str] = []
     read_options = ReadOptions(
@@ -135,23 +153,24 @@ def convert(
         constants=dict(constants or {}),
         state=_state(state),
         trust_code=trust_code,
+        via=via,
         progress=progress,
         warn=warnings.append,
     )
-    with Fingerprint(source_path) as fingerprint:
+    with Fingerprint(origin) if origin is not None else nullcontext() as fingerprint:
         with clock.stage("reading"):
-            model = frontend.read(source_path, read_options)
+            model = read(read_options)
         with clock.stage("optimizing"):
             from nxconvert.passes import optimize
 
             optimize(model)
         with clock.stage("writing"):
-            metadata = _Metadata(frontend.name, fingerprint, read_options)
+            metadata = _Metadata(name, source, fingerprint, read_options)
             write_options = WriteOptions(opset=opset, external_data=external_data, metadata=metadata, progress=progress)
             backend.write(model, target_path, write_options)
     return ConversionReport(
-        source=source_path,
-        source_format=frontend.name,
+        source=source if isinstance(source, LiveModel) else Path(source),
+        source_format=name,
         target=target_path,
         target_format=backend.name,
         target_bytes=_bytes_at(target_path),
@@ -165,6 +184,17 @@ def convert(
         seconds=clock.seconds(),
         peak_memory=peak_memory(),
     )
+
+
+def _source(
+    source: str | os.PathLike[str] | LiveModel, format: str | None
+) -> tuple[Path | None, str, Callable[[ReadOptions], ir.Model]]:
+    """Of a source: the file that its weights are in, if there is one, its format, and what reads it."""
+    if isinstance(source, LiveModel):
+        live, frontend = source, live_frontend(source.format)
+        return live.weights, frontend.name, lambda options: frontend.read_live(live, options)
+    path, reader = source_frontend(source, format)
+    return path, reader.name, lambda options: reader.read(path, options)
 
 
 class _Clock:
@@ -187,24 +217,29 @@ class _Clock:
 class _Metadata(Mapping[str, str]):
     """Where a converted file comes from. The source's hash is waited for when it is asked for, not before."""
 
-    def __init__(self, source_format: str, fingerprint: Fingerprint, options: ReadOptions) -> None:
+    def __init__(
+        self, source_format: str, source: object, fingerprint: Fingerprint | None, options: ReadOptions
+    ) -> None:
         self._known = {
             VERSION_KEY: __version__,
             FORMAT_KEY: source_format,
             OPTIONS_KEY: json.dumps(_stated(options), sort_keys=True, default=repr),
         }
-        self._fingerprint = fingerprint
-        self._fingerprint_key = DIRECTORY_SHA256_KEY if fingerprint.of_directory else SHA256_KEY
+        if isinstance(source, LiveModel):
+            self._known[CODE_KEY] = source.title
+        self._hashes: dict[str, Fingerprint] = {}
+        if fingerprint is not None:
+            self._hashes[DIRECTORY_SHA256_KEY if fingerprint.of_directory else SHA256_KEY] = fingerprint
 
     def __getitem__(self, key: str) -> str:
-        return self._fingerprint.hexdigest() if key == self._fingerprint_key else self._known[key]
+        return self._hashes[key].hexdigest() if key in self._hashes else self._known[key]
 
     def __iter__(self) -> Iterator[str]:
         yield from self._known
-        yield self._fingerprint_key
+        yield from self._hashes
 
     def __len__(self) -> int:
-        return len(self._known) + 1
+        return len(self._known) + len(self._hashes)
 
 
 def _stated(options: ReadOptions) -> dict[str, Any]:
@@ -216,7 +251,7 @@ def _stated(options: ReadOptions) -> dict[str, Any]:
     elif inputs is not None:
         specs = [str(spec) for spec in inputs]
     state = None if options.state == "steady" else options.state
-    stated = {"inputs": specs, "constants": dict(options.constants), "state": state}
+    stated = {"inputs": specs, "constants": dict(options.constants), "state": state, "via": options.via}
     return {key: value for key, value in stated.items() if value}
 
 

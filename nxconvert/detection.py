@@ -125,8 +125,6 @@ def _look(source: Path) -> str:
     for magic, look in _LOOKS:
         if head.startswith(magic):
             return look
-    if head[8:10] == b'{"':
-        return "a safetensors file, which holds weights but no model"
     if not head.strip(b"\x00"):
         return "zeros: the copy or download was probably interrupted"
     if not any(byte < 9 for byte in head):

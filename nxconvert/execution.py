@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from nxconvert.detection import source_frontend
 from nxconvert.errors import RuntimeMissingError, UsageError
 from nxconvert.inputs import as_array
-from nxconvert.plugins import Runner, Runtime, backends, runtimes
+from nxconvert.plugins import LiveModel, Runner, Runtime, backends, runtimes
 
 if TYPE_CHECKING:
     import numpy as np
@@ -62,7 +62,7 @@ def find_runtime(name: str) -> Runtime:
     return known[name]
 
 
-def own_runtime(format: str, path: Path) -> Runtime:
+def own_runtime(format: str, path: Path | LiveModel) -> Runtime:
     """The runtime that runs a format itself: of those available here, the one that is preferred.
 
     Raises:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, runtime_checkable
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -53,6 +53,7 @@ class ReadOptions:
         constants: arguments that are pinned to a Python value, by name; they are no inputs any more.
         state: which call of a model that keeps state is read.
         trust_code: whether code that the file carries may be executed (a pickled Python module).
+        via: by which of its framework's ways a model that is Python code becomes a program; None for the usual one.
         progress: is told how far the reading is.
         warn: takes a sentence about anything the user should know but that does not stop the conversion.
     """
@@ -61,6 +62,7 @@ class ReadOptions:
     constants: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     state: State = "steady"
     trust_code: bool = False
+    via: str | None = None
     progress: Progress = ignore_progress
     warn: Callable[[str], None] = ignore_warning
 
@@ -82,6 +84,34 @@ class WriteOptions:
     external_data: bool | None = None
     metadata: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     progress: Progress = ignore_progress
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class LiveModel:
+    """A model that is no file but an object in this process.
+
+    Attributes:
+        model: the object, of a class of its framework.
+        format: the name of the frontend that knows such objects.
+        title: what reports and messages call it.
+        weights: the file that its weights come from, if there is one.
+        args: positional example inputs; None where the inputs that are declared say what to run it on.
+        kwargs: example inputs by name.
+        dynamic: which sizes of the example inputs are free, in the form that the frontend documents.
+        remarks: what the user should know of how it was made, a sentence each.
+    """
+
+    model: Any
+    format: str
+    title: str
+    weights: Path | None = None
+    args: tuple[Any, ...] | None = None
+    kwargs: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    dynamic: Any = None
+    remarks: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return self.title
 
 
 class Frontend(Protocol):
@@ -111,6 +141,42 @@ class Frontend(Protocol):
         Raises:
             ReadError: the file is damaged or hostile (InputError: its inputs have to be declared).
             UnsupportedError: the model uses what has no lowering.
+        """
+
+
+@runtime_checkable
+class LiveFrontend(Frontend, Protocol):
+    """A frontend whose framework is Python, and whose models can therefore be objects in this process."""
+
+    def read_live(self, live: LiveModel, options: ReadOptions) -> ir.Model:
+        """The model, lowered to the shared graph; the object is left as it is, and its weights are not copied.
+
+        Raises:
+            RuntimeMissingError: the framework is not installed.
+            ReadError: the framework makes no program of the model (InputError: its inputs have to be declared).
+            UnsupportedError: the model uses what has no lowering.
+        """
+
+    def make_live(self, code: str, weights: Path | None, *, trust_code: bool = False) -> LiveModel:
+        """The model that Python code makes.
+
+        Args:
+            code: ``package.module:factory``, with arguments in parentheses if it needs some.
+            weights: the file of the weights to load into it.
+            trust_code: whether code that the file of the weights holds may be executed.
+
+        Raises:
+            RuntimeMissingError: the framework is not installed.
+            UsageError: there is no such factory, or it makes no model.
+            ReadError: the weights are not those of the model.
+        """
+
+    def open_live(self, path: Path, *, trust_code: bool = False) -> LiveModel | None:
+        """The object that is pickled in a file, where code that the file holds may be executed; None for other files.
+
+        Raises:
+            RuntimeMissingError: the framework is not installed.
+            ReadError: the file cannot be unpickled.
         """
 
 
@@ -193,6 +259,14 @@ class Runtime(Protocol):
             ReadError: the runtime cannot load the file.
             RuntimeMissingError: the runtime is not available.
         """
+
+
+@runtime_checkable
+class LiveRuntime(Runtime, Protocol):
+    """A runtime whose framework is Python."""
+
+    def load_live(self, live: LiveModel) -> Runner:
+        """The object, ready to run. Running it changes nothing about it."""
 
 
 class PluginWarning(UserWarning):

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from nxconvert.errors import MismatchError
+from nxconvert.plugins import LiveModel
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,7 +17,7 @@ class ConversionReport:
     """What a conversion did.
 
     Attributes:
-        source: the file that was read.
+        source: the file that was read, or the live model.
         source_format: its format's name.
         target: the file that was written.
         target_format: its format's name.
@@ -32,7 +33,7 @@ class ConversionReport:
         peak_memory: the most memory the process had resident so far, in bytes; None where the system does not tell.
     """
 
-    source: Path
+    source: Path | LiveModel
     source_format: str
     target: Path
     target_format: str
@@ -130,7 +131,7 @@ class CheckReport:
     """Whether two files compute the same.
 
     Attributes:
-        source: the file taken for the truth.
+        source: the file, or the live model, taken for the truth.
         source_runtime: what ran it.
         target: the file that was compared with it.
         target_runtime: what ran it.
@@ -139,7 +140,7 @@ class CheckReport:
         runs: each run of both.
     """
 
-    source: Path
+    source: Path | LiveModel
     source_runtime: str
     target: Path
     target_runtime: str

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 
 import onnx_ir as ir
 
+from nxconvert.plugins import ReadOptions
+
 _QUANTIZES = frozenset({"QuantizeLinear", "DynamicQuantizeLinear"})
 
 
@@ -30,3 +32,11 @@ def _steps(graph: ir.Graph) -> Iterator[tuple[str, float]]:
         scale = node.inputs[1] if node is not None and node.op_type == "DequantizeLinear" else None
         if scale is not None and scale.const_value is not None:
             yield output.name or "", float(scale.const_value.numpy().max())
+
+
+def remarked(model: ir.Model, options: ReadOptions) -> ir.Model:
+    """The model, after the user was told what to expect of it."""
+    message = remark(model)
+    if message:
+        options.warn(message)
+    return model

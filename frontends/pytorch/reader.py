@@ -7,11 +7,13 @@ from pathlib import Path
 import onnx_ir as ir
 
 from nxconvert.errors import ReadError
-from nxconvert.formats.torch_archive import Kind, TorchArchive, open_archive
+from nxconvert.formats.safetensors import is_safetensors
+from nxconvert.formats.torch_archive import Kind, TorchArchive, detect, open_archive
 from nxconvert.formats.torch_export import read_program
-from nxconvert.frontends.pytorch import quantization
 from nxconvert.frontends.pytorch.export.model import lower_program
+from nxconvert.frontends.pytorch.quantization import remarked
 from nxconvert.frontends.pytorch.script.model import read_script
+from nxconvert.frontends.pytorch.without_program import explain
 from nxconvert.plugins import ReadOptions
 
 _WITHOUT_PROGRAM = (Kind.SAVED, Kind.SAVED_LEGACY)
@@ -37,22 +39,14 @@ def read(path: Path, options: ReadOptions) -> ir.Model:
         UnsupportedError: the program uses operators that have no lowering; all of them are listed.
     """
     options.progress("reading", None)
+    if is_safetensors(path) or detect(path) in _WITHOUT_PROGRAM:
+        raise explain(path)
     with open_archive(path) as archive:
         if archive.kind() in (Kind.TORCHSCRIPT, Kind.TORCHSCRIPT_LEGACY):
-            return _remarked(read_script(archive, options), options)
+            return remarked(read_script(archive, options), options)
         if archive.kind() is Kind.EXPORTED:
-            return _remarked(_read_exported(archive, options), options)
-        if archive.kind() in _WITHOUT_PROGRAM:
-            raise ReadError(_without_program(path, archive))
+            return remarked(_read_exported(archive, options), options)
         raise ReadError(f"{path} is {archive.kind().value}, {_INSTEAD.get(archive.kind(), _UNKNOWN)}.")
-
-
-def _remarked(model: ir.Model, options: ReadOptions) -> ir.Model:
-    """The model, after the user was told what to expect of it."""
-    message = quantization.remark(model)
-    if message:
-        options.warn(message)
-    return model
 
 
 def _read_exported(archive: TorchArchive, options: ReadOptions) -> ir.Model:
@@ -61,13 +55,3 @@ def _read_exported(archive: TorchArchive, options: ReadOptions) -> ir.Model:
         return lower_program(program, options)
     except ReadError as error:
         raise ReadError(f"{archive.path}: {error}") from error
-
-
-def _without_program(path: Path, archive: TorchArchive) -> str:
-    foreign = archive.foreign_classes
-    what = f"a pickled module that needs its Python code ({foreign[0]})" if foreign else "weights only (a state dict)"
-    return (
-        f"{path} holds {what}: what the model computes is not in the file. Where its code is, save the model with "
-        "torch.jit.save(torch.jit.trace(model, example), ...) or torch.jit.save(torch.jit.script(model), ...), and "
-        "convert that file."
-    )

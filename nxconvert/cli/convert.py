@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,14 +13,24 @@ import click
 from nxconvert.cli.options import json_option, source_options, traceback_option
 
 if TYPE_CHECKING:
+    from nxconvert.plugins import LiveModel
     from nxconvert.report import CheckReport, ConversionReport
 
 
 @click.command(short_help="Convert a model file (the default command).")
-@click.argument("source", metavar="IN", type=click.Path(path_type=Path))
-@click.argument("target", metavar="OUT", type=click.Path(path_type=Path))
+@click.argument("source", metavar="IN", required=False, type=click.Path(path_type=Path))
+@click.argument("target", metavar="OUT", required=False, type=click.Path(path_type=Path))
 @click.option("--to", "target_format", metavar="FORMAT", help="The format of OUT, if its suffix does not say.")
 @source_options
+@click.option(
+    "--model",
+    "code",
+    metavar="MODULE:FACTORY",
+    help="Instead of IN: the function or class that makes the PyTorch model, e.g. torchvision.models:resnet18.",
+)
+@click.option(
+    "--weights", metavar="FILE", type=click.Path(path_type=Path), help="With --model: its state dict, or safetensors."
+)
 @click.option("--opset", type=int, help="The ONNX operator set to write.")
 @click.option(
     "--external-data/--no-external-data",
@@ -32,9 +43,45 @@ if TYPE_CHECKING:
 @click.option("-v", "--verbose", is_flag=True, help="Print inputs, outputs and the time of each stage, too.")
 @traceback_option
 def command(
-    source: Path, target: Path, *, checked: bool, as_json: bool, quiet: bool, verbose: bool, **options: Any
+    source: Path | None,
+    target: Path | None,
+    *,
+    code: str | None,
+    weights: Path | None,
+    checked: bool,
+    as_json: bool,
+    quiet: bool,
+    verbose: bool,
+    **options: Any,
 ) -> int:
     """Convert the model file IN to OUT."""
+    if code is not None or options["trust_code"]:
+        # As `python -m` does it: what lies in the current folder can be imported.
+        sys.path.insert(0, str(Path.cwd()))
+    if code is None:
+        if weights is not None:
+            raise click.UsageError("--weights are those of a --model, which is not given.")
+        if source is None or target is None:
+            raise click.UsageError(f"Missing argument '{'IN' if source is None else 'OUT'}'.")
+        return _convert(source, target, checked=checked, as_json=as_json, quiet=quiet, verbose=verbose, **options)
+    if source is None or target is not None:
+        raise click.UsageError("With --model there is no IN: give OUT alone, and a file of weights with --weights.")
+    from nxconvert.live import make_live
+
+    live = make_live(code, weights, trust_code=options["trust_code"])
+    return _convert(live, source, checked=checked, as_json=as_json, quiet=quiet, verbose=verbose, **options)
+
+
+def _convert(
+    source: Path | LiveModel,
+    target: Path,
+    *,
+    checked: bool,
+    as_json: bool,
+    quiet: bool,
+    verbose: bool,
+    **options: Any,
+) -> int:
     from nxconvert.cli.terminal import ProgressBar, warn
     from nxconvert.conversion import convert
 
@@ -66,7 +113,7 @@ def _check(report: ConversionReport, options: dict[str, Any], *, show: bool) -> 
     from nxconvert.checking import check
     from nxconvert.cli.check import show_check
 
-    result = check(report.source, report.target, inputs=options["inputs"])
+    result = check(report.source, report.target, inputs=options["inputs"], trust_code=options["trust_code"])
     if show:
         show_check(result)
     return result

@@ -71,6 +71,11 @@ def source_options(command: Command) -> Command:
             help="Of a model that keeps state: any call, or the first one.",
         ),
         click.option("--trust-code", is_flag=True, help="Execute Python code that the file holds. Only for your own."),
+        click.option(
+            "--via",
+            type=click.Choice(["export", "script", "trace"]),
+            help="How PyTorch makes a program of a module that is Python code; 'trace' freezes its decisions.",
+        ),
     )
     for option in reversed(options):
         command = option(command)

@@ -2,7 +2,7 @@
 
 `MappedTensor` is a contiguous piece of a memory-mapped file; `ComputedTensor` is worked out anew each time it is
 read, so that a transposed or byte-swapped copy of a weight lives only while it is being written.  Both satisfy
-`onnx_ir.TensorProtocol`.
+`onnx_ir.TensorProtocol`.  `Memory` stands in the place of a file for weights that another library holds.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import onnx_ir as ir
 
 from nxconvert.errors import ReadError
 
-__all__ = ["ComputedTensor", "MappedFile", "MappedTensor", "contiguous", "transposed"]
+__all__ = ["ComputedTensor", "MappedFile", "MappedTensor", "Memory", "contiguous", "transposed"]
 
 # Source rows copied at a time by a blocked transposition: measured best or nearly so from 1- to 8-byte elements,
 # because a power-of-two distance of rows leaves room for about as many in a set of the first-level cache.
@@ -62,6 +62,14 @@ class MappedFile:
             reason = getattr(error, "strerror", None) or str(error)
             raise ReadError(f"{self.path} cannot be read: {reason}.") from error
 
+    def tensor(self, offset: int, dtype: ir.DataType, shape: Sequence[int], name: str | None) -> ir.TensorProtocol:
+        """The contiguous elements that start at `offset`, as a tensor for a graph."""
+        return MappedTensor(self, offset, dtype, shape, name)
+
+    def flat(self, offset: int, nbytes: int) -> np.ndarray:
+        """A view of bytes: uint8[nbytes]."""
+        return np.frombuffer(self.mmap, np.uint8, nbytes, offset)
+
     def release(self, offset: int, nbytes: int) -> None:
         """Give the memory of mapped bytes back; they are read from the file again when they are next touched.
 
@@ -77,6 +85,34 @@ class MappedFile:
 
     def __repr__(self) -> str:
         return f"MappedFile({self.path!r})"
+
+
+class Memory:
+    """Bytes that another library holds; tensors view them, so that a change of one shows in the other.
+
+    Attributes:
+        path: what messages call it.
+    """
+
+    __slots__ = ("_bytes", "path")
+
+    def __init__(self, content: np.ndarray, path: str) -> None:
+        """View `content`, uint8[nbytes], which is kept alive as long as anything refers to this object."""
+        self._bytes = content
+        self.path = path
+
+    def tensor(self, offset: int, dtype: ir.DataType, shape: Sequence[int], name: str | None) -> ir.TensorProtocol:
+        """The contiguous elements that start at `offset`, as a tensor for a graph."""
+        element = np.dtype(dtype.numpy())
+        flat = self.flat(offset, math.prod(shape) * element.itemsize)
+        return ir.Tensor(flat.view(element).reshape(shape), dtype, name=name)
+
+    def flat(self, offset: int, nbytes: int) -> np.ndarray:
+        """A view of bytes: uint8[nbytes]."""
+        return self._bytes[offset : offset + nbytes]
+
+    def release(self, offset: int, nbytes: int) -> None:
+        """Do nothing: the bytes are not ours to give back."""
 
 
 class MappedTensor(ir.Tensor):

@@ -268,13 +268,6 @@ class TorchArchive:
         name = f"{path}.debug_pkl"
         return self._unpickle(name, "") if name in self else None
 
-    @cached_property
-    def foreign_classes(self) -> tuple[str, ...]:
-        """The Python objects named in ``data.pkl`` that are not data: empty for a state dict, and not for a module."""
-        collector = _Collector(self._globals("data.pkl", "data/", strict=False))
-        unpickle(self.read("data.pkl"), collector.find_global, lambda _: None, f"{self.path}: data.pkl")
-        return tuple(collector.names)
-
     def _text(self, name: str) -> str:
         try:
             return self.read(name, _MAX_CODE).decode()
@@ -322,34 +315,3 @@ class _Members(Mapping[str, Any]):
 
     def __len__(self) -> int:
         return len(self._names)
-
-
-class _Collector:
-    """Globals for finding out which Python objects a pickle names, making none of them."""
-
-    def __init__(self, known: TorchGlobals) -> None:
-        self.known = known
-        self.names: dict[str, None] = {}
-
-    def find_global(self, module: str, name: str) -> _Collector:
-        """Note the name unless it is that of data."""
-        try:
-            self.known.find_global(module, name)
-        except ReadError:
-            self.names[f"{module}.{name}"] = None
-        return self
-
-    def call(self, argument: Any) -> Any:
-        """Stand for the result of any call: something that can be filled like a dict."""
-        return _Anything()
-
-    def new(self) -> Any:
-        """Stand for any instance."""
-        return _Anything()
-
-
-class _Anything(dict[Any, Any]):
-    """Takes any items and any state."""
-
-    def set_state(self, state: Any) -> None:
-        """Ignore it."""

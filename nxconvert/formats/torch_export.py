@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import onnx_ir as ir
@@ -164,6 +164,7 @@ class Program:
         gives: the structure of the result; None if unknown.
         tensors: parameters, buffers and constants, by name.
         torch_version: of the PyTorch that wrote it, as it says.
+        names: what symbols of sizes are to be called, where somebody said it.
     """
 
     graph: Graph
@@ -175,6 +176,7 @@ class Program:
     gives: Tree | None
     tensors: Mapping[str, TensorData]
     torch_version: str = ""
+    names: Mapping[str, str] = field(default_factory=dict)
 
 
 def read_program(archive: TorchArchive) -> Program:

@@ -17,9 +17,10 @@ import numpy as np
 import onnx_ir as ir
 
 from nxconvert.errors import ReadError
-from nxconvert.formats.tensors import ComputedTensor, MappedFile, MappedTensor, contiguous
+from nxconvert.formats.tensors import ComputedTensor, MappedFile, Memory, contiguous
 
 __all__ = [
+    "TORCH_DTYPES",
     "Device",
     "EnumValue",
     "Quantizer",
@@ -61,8 +62,8 @@ _STORAGES = {
     "Untyped": _D.UINT8,
 }
 
-# torch.<name> as the dtype of a tensor over an untyped storage (_rebuild_tensor_v3).
-_DTYPES = {
+# torch.<name> -> the element type.
+TORCH_DTYPES = {
     "uint8": _D.UINT8,
     "int8": _D.INT8,
     "int16": _D.INT16,
@@ -186,8 +187,8 @@ class Storage:
         key: the archive member that holds its bytes.
         kind: PyTorch's name of the storage type without ``Storage``, e.g. ``Float`` or ``QInt8``.
         device: where it lay when it was saved.
-        file: the mapped archive.
-        offset: where the bytes start in the file.
+        file: the mapped archive, or the memory of a live storage.
+        offset: where the bytes start in it.
         nbytes: how many there are; 0 for traced example inputs, whose bytes the tracer strips.
         big_endian: the bytes are in big-endian order.
     """
@@ -195,7 +196,7 @@ class Storage:
     key: str
     kind: str
     device: str
-    file: MappedFile
+    file: MappedFile | Memory
     offset: int
     nbytes: int
     big_endian: bool = False
@@ -306,7 +307,7 @@ class TensorData:
         storage = self.storage
         if self.is_contiguous and not (storage.big_endian or self.conjugated or self.negated or self.is_packed):
             start = storage.offset + self.offset * self._itemsize()
-            return MappedTensor(storage.file, start, self.dtype, self.shape, name)
+            return storage.file.tensor(start, self.dtype, self.shape, name)
         return ComputedTensor(self._computed, self.dtype, self.shape, name)
 
     def numpy(self) -> np.ndarray:
@@ -325,7 +326,7 @@ class TensorData:
     def _gather(self) -> np.ndarray:
         """Copy the elements from a storage in which they are strided or byte-swapped."""
         dtype, storage = np.dtype(self.dtype.numpy()), self.storage
-        flat = np.frombuffer(storage.file.mmap, np.uint8, storage.nbytes, storage.offset)
+        flat = storage.file.flat(storage.offset, storage.nbytes)
         if self.is_packed:
             flat = np.stack([flat & 15, flat >> 4], axis=1).reshape(-1)
         strides = [stride * dtype.itemsize for stride in self.strides]
@@ -437,7 +438,7 @@ class TorchGlobals:
             return _ScriptType(f"{module}.{name}")
         kind = name.removesuffix("Storage")
         if module in ("torch", "torch.storage") and (
-            kind in _STORAGES or name in _DTYPES or name.startswith(("per_tensor_", "per_channel_"))
+            kind in _STORAGES or name in TORCH_DTYPES or name.startswith(("per_tensor_", "per_channel_"))
         ):
             return _Name(module, name)
         if module == "torch._utils" or (module == "torch" and name.endswith("Storage")):
@@ -494,7 +495,7 @@ class TorchGlobals:
         metadata: Any = None,
     ) -> TensorData:
         """``_rebuild_tensor_v3``: a view of an untyped storage."""
-        return self.view(storage, offset, sizes, strides, bool(requires_grad), dtype=_DTYPES[dtype.name])
+        return self.view(storage, offset, sizes, strides, bool(requires_grad), dtype=TORCH_DTYPES[dtype.name])
 
     def _qtensor(
         self,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from nxconvert.errors import RuntimeMissingError
 
 if TYPE_CHECKING:
-    from nxconvert.plugins import Runner
+    from nxconvert.plugins import LiveModel, Runner
 
 
 class Torch:
@@ -32,6 +32,11 @@ class Torch:
         from nxconvert.runtimes.torch_archives import load_archive
 
         return load_archive(path)
+
+    def load_live(self, live: LiveModel) -> Runner:
+        from nxconvert.runtimes.torch_live import ModuleRunner
+
+        return ModuleRunner(live)
 
 
 runtime = Torch()

@@ -91,20 +91,20 @@ class ScriptRunner:
             self._call(module, [_Given(inputs).argument(argument) for argument in self._arguments])
             for name, array in state.items():
                 _set_attribute(module, name, array)
-        results = dict(_flatten("output", self._call(module, arguments)))
+        results = dict(flatten("output", self._call(module, arguments)))
         kept = {name: array for name, array in results.items() if is_wanted(name, outputs)}
         for name in outputs or ():
             changed = name.removesuffix(STATE_OUT)
             if name in kept or changed == name:
                 continue
             if changed in given.tensors:
-                kept[name] = _array(given.tensors[changed])
+                kept[name] = array_of(given.tensors[changed])
             elif _has_attribute(module, changed):
-                kept.update(_flatten(name, _attribute(module, changed)))
+                kept.update(flatten(name, _attribute(module, changed)))
         return kept
 
     def _load(self) -> Any:
-        with _quiet():
+        with quiet():
             return torch.jit.load(str(self._path), map_location="cpu").eval()
 
     def _call(self, module: Any, arguments: list[Any]) -> Any:
@@ -132,7 +132,7 @@ class ExportRunner:
         #: The flat name of each leaf of the arguments.
         self._leaves = [leaf for name, value in arguments.items() for leaf in _leaf_names(name, value)]
         self.inputs = tuple(arguments)
-        with _quiet():
+        with quiet():
             self._module = program.module()
         #: What a call may change, and what the file has there.
         self._state = dict(self._module.named_buffers())
@@ -148,23 +148,23 @@ class ExportRunner:
         self._restore({name: value for name, value in inputs.items() if name in self._state})
         flat = {name: _leaf_value(given[name]) for name in self._leaves}
         positional, keyword = pytree.tree_unflatten(list(flat.values()), self._spec)
-        results = dict(_flatten("output", _run(self._path, self._module, positional, keyword)))
+        results = dict(flatten("output", _run(self._path, self._module, positional, keyword)))
         for name in outputs or ():
             changed = name.removesuffix(STATE_OUT)
             value = flat.get(changed, self._state.get(changed))
             if changed != name and name not in results and isinstance(value, torch.Tensor):
-                results[name] = _array(value)
+                results[name] = array_of(value)
         return {name: array for name, array in results.items() if is_wanted(name, outputs)}
 
     def _restore(self, given: Mapping[str, Any]) -> None:
         """Puts the state back to what the file has, or to what is given: a call leaves it changed."""
         with torch.no_grad():
             for name, value in self._state.items():
-                value.copy_(_tensor(np.asarray(given[name])) if name in given else self._saved[name])
+                value.copy_(tensor_of(np.asarray(given[name])) if name in given else self._saved[name])
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Without PyTorch's warnings, which are about its own future and not about the model."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -174,7 +174,7 @@ def _quiet() -> Iterator[None]:
 def _run(path: Path, module: Callable[..., Any], positional: Sequence[Any], keyword: Mapping[str, Any]) -> Any:
     torch.manual_seed(0)
     try:
-        with torch.no_grad(), _quiet():
+        with torch.no_grad(), quiet():
             return module(*positional, **keyword)
     except Exception as error:
         raise RunError(f"{path} cannot be run by PyTorch on these inputs: {reason(error)}") from error
@@ -247,21 +247,21 @@ _NUMBERS: Mapping[str, Callable[[Any], Any]] = {"IntType": int, "FloatType": flo
 def _typed(value: Any, kind: str) -> Any:
     """An array as the type wants it: a tensor, a Python number or a list of them; other values are Python's already."""
     if not isinstance(value, np.ndarray | np.generic):
-        return _tensor(np.asarray(value)) if kind == "TensorType" and value is not None else value
+        return tensor_of(np.asarray(value)) if kind == "TensorType" and value is not None else value
     if kind in _NUMBERS:
         return _NUMBERS[kind](value.item())
     if kind == "NumberType":
         return value.item()
     if kind == "ListType":
         return value.tolist()
-    return _tensor(value)
+    return tensor_of(value)
 
 
 def _leaf_value(value: Any) -> Any:
-    return _tensor(np.asarray(value)) if isinstance(value, np.ndarray | np.generic) else value
+    return tensor_of(np.asarray(value)) if isinstance(value, np.ndarray | np.generic) else value
 
 
-def _tensor(array: np.ndarray | np.generic) -> torch.Tensor:
+def tensor_of(array: np.ndarray | np.generic) -> torch.Tensor:
     """A tensor of its own memory, since the model may write into it."""
     copy = np.array(array)
     dtype = _TORCH_DTYPES.get(copy.dtype)
@@ -273,7 +273,8 @@ def _tensor(array: np.ndarray | np.generic) -> torch.Tensor:
     return torch.from_numpy(copy.view(_FOREIGN[dtype][1])).view(dtype)
 
 
-def _array(tensor: torch.Tensor) -> np.ndarray:
+def array_of(tensor: torch.Tensor) -> np.ndarray:
+    """The elements of any tensor: dense, dequantized, in memory of their own."""
     plain = tensor.detach().cpu()
     if plain.is_quantized:
         plain = plain.dequantize()
@@ -287,18 +288,18 @@ def _array(tensor: torch.Tensor) -> np.ndarray:
     return np.array(plain.numpy())
 
 
-def _flatten(name: str, value: Any) -> Iterator[tuple[str, np.ndarray]]:
+def flatten(name: str, value: Any) -> Iterator[tuple[str, np.ndarray]]:
     """The arrays in a result, by flat name. Python numbers have the dtypes they have as arguments; None is nothing."""
     if isinstance(value, torch.Tensor):
-        yield name, _array(value)
+        yield name, array_of(value)
     elif isinstance(value, bool | int | float | complex | str):
         yield name, np.asarray(value, dtype=np.float32 if isinstance(value, float) else None)
     elif isinstance(value, Mapping):
         for key, item in value.items():
-            yield from _flatten(f"{name}.{key}", item)
+            yield from flatten(f"{name}.{key}", item)
     elif isinstance(value, list | tuple):
         for index, item in enumerate(value):
-            yield from _flatten(f"{name}.{index}", item)
+            yield from flatten(f"{name}.{index}", item)
 
 
 def _leaf_names(name: str, value: Any) -> Iterator[str]:
@@ -338,4 +339,4 @@ def _set_attribute(module: Any, name: str, value: Any) -> None:
     if isinstance(old, bool | int | float):
         setattr(owner, attribute, type(old)(np.asarray(value).item()))
     else:
-        setattr(owner, attribute, _tensor(np.asarray(value)))
+        setattr(owner, attribute, tensor_of(np.asarray(value)))

@@ -63,7 +63,7 @@ def read_signature(
     Raises:
         UsageError: what is declared is not what the program takes.
     """
-    inputs = _user_inputs(program)
+    inputs = user_inputs(program)
     names = [item.name for item in inputs]
     if pinned:
         raise UsageError(
@@ -93,7 +93,12 @@ def _by_name(
     return declared
 
 
-def _user_inputs(program: Program) -> list[UserInput]:
+def user_inputs(program: Program) -> list[UserInput]:
+    """What the user gives, by flat name and in order; without what is built in.
+
+    Raises:
+        ReadError: no graph input can carry one of them.
+    """
     user = [item for item in program.inputs if item.kind in ("user_input", "constant_input")]
     flat = list(_argument_names(program))
     if len(flat) != len(user):
@@ -139,7 +144,7 @@ def leaf_names(name: str, tree: Tree) -> Iterator[str]:
 
 def _name_symbols(program: Program, inputs: Sequence[UserInput]) -> dict[str, Int]:
     """A usual name for each symbol that is the size of an axis; other symbols keep theirs."""
-    names: dict[str, str] = {}
+    names = dict(program.names)
     for item in inputs:
         usual = axis_names(item.name, len(item.sizes), item.dtype, first=item is inputs[0])
         own = axis_names(item.name, len(item.sizes), item.dtype, first=False)
