@@ -20,6 +20,7 @@ from nxconvert.interface import free_ranges
 from nxconvert.live import live_frontend
 from nxconvert.plugins import LiveFrontend, LiveModel, LiveRuntime, ReadOptions, Runner, Runtime
 from nxconvert.report import CheckReport, CheckRun, OutputDiff
+from nxconvert.runtimes.arrays import pairs
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -213,6 +214,8 @@ def compare(name: str, expected: np.ndarray | None, actual: np.ndarray | None, r
     """How one output differs; see `check` for what is tolerated."""
     if expected is None or actual is None:
         return OutputDiff(name=name, ok=False, problem=f"only the {'target' if expected is None else 'source'} has it")
+    if expected.dtype.kind == "c" != actual.dtype.kind:
+        expected = pairs(expected)
     text = expected.dtype.kind in _TEXT and actual.dtype.kind in _TEXT
     if expected.dtype != actual.dtype and not text:
         problem = f"its dtype is {actual.dtype} and should be {expected.dtype}"

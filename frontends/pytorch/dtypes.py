@@ -37,6 +37,7 @@ CODES: dict[ir.DataType, int] = {dtype: code for code, dtype in reversed(BY_CODE
 COMPLEX_CODES = {8: "complex32", 9: "complex64", 10: "complex128"}
 QUANTIZED_CODES = {12: "qint8", 13: "quint8", 14: "qint32"}
 
+COMPLEX = (DataType.COMPLEX64, DataType.COMPLEX128)
 FLOATS = (DataType.FLOAT16, DataType.BFLOAT16, DataType.FLOAT, DataType.DOUBLE)
 SIGNED = (DataType.INT8, DataType.INT16, DataType.INT32, DataType.INT64)
 UNSIGNED = (DataType.UINT8, DataType.UINT16, DataType.UINT32, DataType.UINT64)

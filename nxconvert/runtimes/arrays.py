@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -25,6 +25,23 @@ def named(names: Iterable[str], values: Iterable[Any]) -> dict[str, np.ndarray]:
         elif value is not None:
             results[name] = np.asarray(value)
     return results
+
+
+def pairs(array: np.ndarray) -> np.ndarray:
+    """Complex numbers as pairs of a real and an imaginary part along a new last axis, as graphs have them."""
+    import numpy as np
+
+    return np.stack([array.real, array.imag], axis=-1)
+
+
+def fed(inputs: Mapping[str, Any], complex_names: Collection[str]) -> dict[str, Any]:
+    """The inputs of a graph, complex arrays as pairs but for those inputs that are complex themselves."""
+    return {
+        name: pairs(value)
+        if getattr(value, "dtype", None) is not None and value.dtype.kind == "c" and name not in complex_names
+        else value
+        for name, value in inputs.items()
+    }
 
 
 def reason(error: BaseException) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nxconvert.errors import ReadError, RunError, RuntimeMissingError
-from nxconvert.runtimes.arrays import is_wanted, named, reason
+from nxconvert.runtimes.arrays import fed, is_wanted, named, reason
 from nxconvert.runtimes.reference import ReferenceRunner
 
 if TYPE_CHECKING:
@@ -73,12 +73,13 @@ class OnnxRuntimeRunner:
         self._path = path
         self._session = session
         self.inputs = tuple(item.name for item in session.get_inputs())
+        self._complex = frozenset(item.name for item in session.get_inputs() if "complex" in item.type)
         self.description = description
 
     def __call__(self, inputs: Mapping[str, Any], outputs: Sequence[str] | None = None) -> dict[str, np.ndarray]:
         wanted = [item.name for item in self._session.get_outputs() if is_wanted(item.name, outputs)]
         try:
-            values = self._session.run(wanted, dict(inputs))
+            values = self._session.run(wanted, fed(inputs, self._complex))
         except Exception as error:
             raise RunError(f"{self._path} cannot be run by onnxruntime on these inputs: {reason(error)}") from error
         return named(wanted, values)

@@ -7,12 +7,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nxconvert.errors import ReadError, RunError
-from nxconvert.runtimes.arrays import is_wanted, named
+from nxconvert.runtimes.arrays import fed, is_wanted, named
 
 if TYPE_CHECKING:
     import numpy as np
 
     from nxconvert.plugins import Runner
+
+
+_COMPLEX = (14, 15)  # TensorProto.COMPLEX64, COMPLEX128
 
 
 class Reference:
@@ -48,12 +51,14 @@ class ReferenceRunner:
         except Exception as error:
             raise ReadError(f"{path} cannot be loaded by the reference evaluator: {error}") from error
         self.inputs = tuple(self._evaluator.input_names)
+        types = dict(zip(self.inputs, self._evaluator.input_types, strict=True))
+        self._complex = frozenset(name for name, type_ in types.items() if type_.tensor_type.elem_type in _COMPLEX)
         self.description = f"onnx reference evaluator {onnx.__version__}{f' ({why})' if why else ''}"
 
     def __call__(self, inputs: Mapping[str, Any], outputs: Sequence[str] | None = None) -> dict[str, np.ndarray]:
         wanted = [name for name in self._evaluator.output_names if is_wanted(name, outputs)]
         try:
-            values = self._evaluator.run(wanted, dict(inputs))
+            values = self._evaluator.run(wanted, fed(inputs, self._complex))
         except Exception as error:
             raise RunError(f"{self._path} cannot be run by the reference evaluator: {error}") from error
         return named(wanted, values)

@@ -132,6 +132,14 @@ class ExportRunner:
         #: The flat name of each leaf of the arguments.
         self._leaves = [leaf for name, value in arguments.items() for leaf in _leaf_names(name, value)]
         self.inputs = tuple(arguments)
+        values = {node.name: node.meta.get("val") for node in program.graph.nodes if node.op == "placeholder"}
+        user = [values.get(str(name)) for name in program.graph_signature.user_inputs]
+        #: The leaves that are complex, and that a graph takes as pairs.
+        self._complex = {
+            leaf
+            for leaf, value in zip(self._leaves, user, strict=False)
+            if isinstance(value, torch.Tensor) and value.is_complex()
+        }
         with quiet():
             self._module = program.module()
         #: What a call may change, and what the file has there.
@@ -146,7 +154,7 @@ class ExportRunner:
             wrong = f"no input {unknown[0]!r}" if unknown else f"an input {missing[0]!r} that was not given"
             raise RunError(f"{self._path} has {wrong}; its inputs are {', '.join(self._leaves) or 'none'}.")
         self._restore({name: value for name, value in inputs.items() if name in self._state})
-        flat = {name: _leaf_value(given[name]) for name in self._leaves}
+        flat = {name: self._leaf_value(name, given[name]) for name in self._leaves}
         positional, keyword = pytree.tree_unflatten(list(flat.values()), self._spec)
         results = dict(flatten("output", _run(self._path, self._module, positional, keyword)))
         for name in outputs or ():
@@ -155,6 +163,11 @@ class ExportRunner:
             if changed != name and name not in results and isinstance(value, torch.Tensor):
                 results[name] = array_of(value)
         return {name: array for name, array in results.items() if is_wanted(name, outputs)}
+
+    def _leaf_value(self, name: str, value: Any) -> Any:
+        leaf = _leaf_value(value)
+        paired = name in self._complex and isinstance(leaf, torch.Tensor) and not leaf.is_complex()
+        return torch.view_as_complex(leaf) if paired else leaf
 
     def _restore(self, given: Mapping[str, Any]) -> None:
         """Puts the state back to what the file has, or to what is given: a call leaves it changed."""

@@ -17,10 +17,11 @@ import onnx_ir as ir
 from nxconvert.errors import ReadError, Unsupported, UnsupportedError
 from nxconvert.formats.torch_export import Program
 from nxconvert.frontends.pytorch import ops  # noqa: F401  (fills the table)
-from nxconvert.frontends.pytorch.dtypes import DataType
+from nxconvert.frontends.pytorch.dtypes import COMPLEX, DataType
 from nxconvert.frontends.pytorch.export.runner import Runner, unsupported
 from nxconvert.frontends.pytorch.export.signature import Signature, UserInput, leaf_names, read_signature
 from nxconvert.frontends.pytorch.export.sizes import learn_symbols, parse
+from nxconvert.frontends.pytorch.ops.complex import complex_input
 from nxconvert.frontends.pytorch.script.kinship import Doubtful
 from nxconvert.frontends.pytorch.script.objects import BEFORE_EVERYTHING, Tensors
 from nxconvert.frontends.pytorch.script.signature import output_values
@@ -146,9 +147,8 @@ class _Run:
             if isinstance(dim, Dim):
                 for atom in dim.atoms():
                     self.op.dim(str(atom.key))
-        complex_part = item.dtype in (DataType.COMPLEX64, DataType.COMPLEX128)
-        if complex_part:
-            raise LoweringError(f"the input '{item.name}' is complex, which no graph input can be")
+        if item.dtype in COMPLEX:
+            return Box(complex_input(self.op, item.name, item.dtype, dims))
         value = self.op.input(item.name, item.dtype, dims)
         if item.kind == "tensor":
             return Box(value)

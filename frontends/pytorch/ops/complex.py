@@ -6,7 +6,7 @@ returns is its view as real numbers.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from nxconvert.frontends.pytorch.compound import ComplexValue, Lower, Rule, leav
 from nxconvert.frontends.pytorch.dtypes import CODES, COMPLEX_CODES, DataType, is_float
 from nxconvert.frontends.pytorch.ops.common import as_tensor, dtype_of, known, promote
 from nxconvert.frontends.pytorch.table import Builder, Complex, ComplexDType, DType, Number, Value, aten
+from nxconvert.graph.dims import Int
 
 _PARTS = {8: DataType.FLOAT16, 9: DataType.FLOAT, 10: DataType.DOUBLE}
 """The dtype of the parts, by PyTorch's number of the complex dtype."""
@@ -69,6 +70,12 @@ def complex_(op: Builder, real: Value, imag: Value) -> Complex:
 @aten("polar")
 def polar(op: Builder, abs: Value, angle: Value) -> Complex:
     return ComplexValue(op.Mul(abs, op.Cos(angle)), op.Mul(abs, op.Sin(angle)))
+
+
+def complex_input(op: Builder, name: str, dtype: DataType, dims: Sequence[Int]) -> ComplexValue:
+    """An argument of a complex dtype: a graph input of pairs, as ``torch.view_as_real`` has them."""
+    part = DataType.FLOAT if dtype == DataType.COMPLEX64 else DataType.DOUBLE
+    return view_as_complex(op, op.input(name, part, [*dims, 2]))
 
 
 @aten("view_as_complex")

@@ -16,8 +16,9 @@ import onnx_ir as ir
 
 from nxconvert.errors import InputError, ReadError, UsageError
 from nxconvert.formats.torchscript import FunctionInfo, NamedTupleInfo, ScriptCode
-from nxconvert.frontends.pytorch.dtypes import DataType
+from nxconvert.frontends.pytorch.dtypes import COMPLEX, DataType
 from nxconvert.frontends.pytorch.ops.common import as_tensor
+from nxconvert.frontends.pytorch.ops.complex import complex_input
 from nxconvert.frontends.pytorch.script import lists, mappings
 from nxconvert.frontends.pytorch.script.machine import Machine
 from nxconvert.frontends.pytorch.script.values import Box, DictCell, ListCell, Maybe, Named, Unknown, is_number
@@ -283,7 +284,10 @@ def make_argument(op: Builder, argument: Argument) -> Any:
     dtype = spec.onnx_dtype() if spec is not None else None
     if spec is None or dtype is None:
         return Box(Unknown(argument.name))
-    value = op.input(argument.name, dtype, [d if isinstance(d, int) else op.dim(d) for d in spec.dims])
+    dims = [d if isinstance(d, int) else op.dim(d) for d in spec.dims]
+    if dtype in COMPLEX:
+        return Box(complex_input(op, argument.name, dtype, dims))
+    value = op.input(argument.name, dtype, dims)
     if argument.kind == "tensor":
         return Box(value)
     if argument.default is not None:

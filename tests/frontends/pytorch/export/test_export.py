@@ -228,3 +228,21 @@ def test_results_are_named_by_the_keys_of_any_dict(tmp_path):
     torch.export.save(torch.export.export(Dicts(), (rand(2),)), tmp_path / "model.pt2")
     report = nxconvert.convert(tmp_path / "model.pt2", tmp_path / "model.onnx")
     assert list(report.outputs) == ["output.0.a", "output.1.p", "output.2.1"]
+
+
+def test_complex_arguments_and_results_are_pairs(tmp_path):
+    class Spectrum(nn.Module):
+        def forward(self, x, w):
+            y = torch.fft.rfft(x) * w
+            return y, torch.fft.irfft(y, n=x.shape[-1]), y.abs()
+
+    w = torch.randn(5, dtype=torch.complex64)
+    source, target = tmp_path / "model.pt2", tmp_path / "model.onnx"
+    torch.export.save(torch.export.export(Spectrum(), (rand(3, 8), w), dynamic_shapes=({0: Dim("n")}, None)), source)
+    report = nxconvert.convert(source, target)
+    assert report.inputs["w"] == "float32[5,2]"
+    nxconvert.check(source, target).raise_for_mismatch()
+    x = rand(4, 8)
+    outputs = nxconvert.run(target, {"x": x.numpy(), "w": w.numpy()})
+    expected = torch.view_as_real(torch.fft.rfft(x) * w)
+    torch.testing.assert_close(torch.from_numpy(outputs["output.0"]), expected, rtol=1e-4, atol=1e-5)
