@@ -23,12 +23,15 @@ from nxconvert.frontends.pytorch.script.lists import NUMBER_DTYPES, element, seq
 from nxconvert.frontends.pytorch.script.numbers import kind_of
 from nxconvert.frontends.pytorch.script.values import (  # fmt: skip
     Box,
+    Choice,
     Collected,
     DictCell,
+    EnumMember,
     ListCell,
     Maybe,
     Named,
     Number,
+    OpenText,
     Stacked,
     Unbound,
     Uninitialized,
@@ -85,6 +88,13 @@ class SequenceSpec:
 
 
 @dataclass(frozen=True)
+class ChoiceSpec:
+    """One of several texts, or members of an enum, carried as its place among them."""
+
+    options: tuple[Any, ...]
+
+
+@dataclass(frozen=True)
 class NothingSpec:
     """None on every path, or a variable that is not set."""
 
@@ -127,6 +137,9 @@ def join(ip: Machine, a: Spec, b: Spec) -> Spec:
         return a
     if isinstance(a, TensorSpec) and isinstance(b, TensorSpec):
         return _join_tensors(a, b)
+    options = _options(a), _options(b)
+    if options[0] and options[1]:
+        return _join_choices(options[0], options[1])
     if isinstance(a, NumberSpec) and isinstance(b, NumberSpec):
         wider = a if _NUMBER_RANK[a.dtype] >= _NUMBER_RANK[b.dtype] else b
         return NumberSpec(wider.dtype, None if a.low is None or b.low is None else min(a.low, b.low))
@@ -138,6 +151,19 @@ def join(ip: Machine, a: Spec, b: Spec) -> Spec:
     if len(lists) == 2:
         return _join_lists(ip, a, b)
     raise Unjoinable(f"two paths give a variable {describe(a)} and {describe(b)}")
+
+
+def _options(spec: Spec) -> tuple[Any, ...]:
+    """What a text or a member of an enum may be; nothing of what is neither."""
+    if isinstance(spec, ChoiceSpec):
+        return spec.options
+    return (spec.value,) if isinstance(spec, Same) and isinstance(spec.value, (str, EnumMember)) else ()
+
+
+def _join_choices(a: tuple[Any, ...], b: tuple[Any, ...]) -> Spec:
+    if any(isinstance(option, OpenText) for option in (*a, *b)):
+        return Same(OpenText("..."))
+    return ChoiceSpec(tuple(dict.fromkeys((*a, *b))))
 
 
 def _is_doubtful(spec: Spec) -> bool:
@@ -238,6 +264,10 @@ def same(a: Any, b: Any) -> bool:
         return a.dtype == b.dtype and same(a.number, b.number)
     if isinstance(a, Scalar):
         return a.value is b.value
+    if isinstance(a, OpenText):
+        return True  # nothing is known of either
+    if isinstance(a, Choice):
+        return a.options == b.options and a.index == b.index
     if isinstance(a, (tuple, list)):
         return len(a) == len(b) and all(same(x, y) for x, y in zip(a, b, strict=True))
     if isinstance(a, Value):
@@ -273,6 +303,10 @@ def widen(ip: Machine, spec: Spec) -> Spec:
 
 
 def _widen_items(ip: Machine, value: Any, spec: Spec) -> Spec:
+    if isinstance(value, Choice):
+        return ChoiceSpec(value.options)
+    if isinstance(value, EnumMember):
+        return spec
     if isinstance(value, Named):
         return ItemsSpec(f"tuple {value.qualname}", tuple(map(Same, value)), value.like, value.fields)
     if isinstance(value, tuple):
@@ -368,6 +402,8 @@ def types_of(op: Builder, spec: Spec) -> Iterator[TensorType]:
         yield TensorType(spec.dtype, dims, sequence=True)
     elif isinstance(spec, NumberSpec):
         yield TensorType(spec.dtype, ())
+    elif isinstance(spec, ChoiceSpec):
+        yield TensorType(DataType.INT64, ())
     elif isinstance(spec, ItemsSpec):
         for item in spec.items:
             yield from types_of(op, item)
@@ -384,7 +420,7 @@ def names_of(spec: Spec, name: str) -> Iterator[str]:
     elif isinstance(spec, MaybeSpec):
         yield f"{name}.present"
         yield from names_of(spec.content, name)
-    elif isinstance(spec, (TensorSpec, NumberSpec, SequenceSpec)):
+    elif isinstance(spec, (TensorSpec, NumberSpec, SequenceSpec, ChoiceSpec)):
         yield name
 
 
@@ -400,6 +436,8 @@ def flatten(ip: Machine, spec: Spec, value: Any) -> Iterator[Value]:
         yield ip.plain(value)
     elif isinstance(spec, NumberSpec):
         yield as_tensor(ip.op, value, spec.dtype)
+    elif isinstance(spec, ChoiceSpec):
+        yield _place_among(ip, spec.options, value)
     elif isinstance(spec, SequenceSpec):
         yield _as_sequence(ip, spec, value)
     else:
@@ -420,6 +458,14 @@ def _items(ip: Machine, value: Any) -> Any:
     return value.values() if isinstance(value, dict) else value
 
 
+def _place_among(ip: Machine, options: tuple[Any, ...], value: Any) -> Value:
+    if not isinstance(value, Choice):
+        return ip.op.const(options.index(value))
+    index = ip.op.dim_value(value.index)
+    places = [options.index(option) for option in value.options]
+    return index if places == list(range(len(places))) else ip.op.Gather(ip.op.const(places), index, axis=0)
+
+
 def _flatten_maybe(ip: Machine, spec: MaybeSpec, value: Any) -> Iterator[Value]:
     if isinstance(value, Maybe):
         yield value.present
@@ -438,8 +484,8 @@ def _dummies(ip: Machine, spec: Spec) -> Iterator[Value]:
         dims = [d if d is not None and ip.op.knows(d) else 0 for d in spec.dims]
         zero = ip.op.const(np.zeros((), spec.dtype.numpy()), spec.dtype)
         yield ip.op.expand(zero, dims)
-    elif isinstance(spec, NumberSpec):
-        yield ip.op.const(0, spec.dtype)
+    elif isinstance(spec, (NumberSpec, ChoiceSpec)):
+        yield ip.op.const(0, spec.dtype if isinstance(spec, NumberSpec) else DataType.INT64)
     elif isinstance(spec, SequenceSpec):
         yield ip.op.SequenceEmpty(dtype=spec.dtype)
     elif isinstance(spec, MaybeSpec):
@@ -478,6 +524,8 @@ def rebuild(ip: Machine, spec: Spec, values: Iterator[Value]) -> Any:
     if isinstance(spec, NumberSpec):
         value = next(values)
         return number_from(ip.op, value, spec.low)
+    if isinstance(spec, ChoiceSpec):
+        return Choice.at(spec.options, number_from(ip.op, next(values), 0))
     if isinstance(spec, MaybeSpec):
         present = next(values)
         return Maybe(present, rebuild(ip, spec.content, values))

@@ -16,6 +16,7 @@ from nxconvert.frontends.pytorch.dtypes import DataType
 from nxconvert.frontends.pytorch.packed_params import PackedConv, PackedLinear
 from nxconvert.frontends.pytorch.script import (
     branches,
+    choices,
     kinship,
     lists,
     mappings,
@@ -28,6 +29,7 @@ from nxconvert.frontends.pytorch.script import (
 from nxconvert.frontends.pytorch.script.strides import is_contiguous, stays_view
 from nxconvert.frontends.pytorch.script.values import (  # fmt: skip
     Box,
+    Choice,
     DictCell,
     ListCell,
     Maybe,
@@ -122,6 +124,10 @@ def call_operator(ip: Machine, name: str, args: tuple[Any, ...], kwargs: dict[st
     """
     if name.startswith("aten::"):
         name = name[6:]
+    place = choices.asked(name, args)
+    if place is not None:
+        before, after = args[:place], args[place + 1 :]
+        return choices.each(ip, args[place], lambda option: call_operator(ip, name, (*before, option, *after), kwargs))
     if kwargs.get("out") is not None:
         return _into_out(ip, name, args, kwargs)
     if name in numbers.OPERATIONS and args and all(is_number(x) for x in args) and not kwargs:
@@ -423,7 +429,7 @@ def unpack(ip: Machine, value: Any, count: int) -> tuple[Any, ...]:
 def get_item(ip: Machine, value: Any, index: Any) -> Any:
     """``value[index]`` of a list, tuple, dict or string."""
     if isinstance(value, DictCell):
-        return mappings.get_key(ip, value, index)
+        return ip.invoke("__getitem__", value, index)
     if isinstance(value, ListCell):
         return lists.item_at(ip, value, index)
     if isinstance(value, Box):
@@ -476,6 +482,8 @@ _PYTHON_TYPES = {"int": int, "float": float, "bool": bool, "str": str}
 
 def is_instance(value: Any, kind: ast.expr) -> bool:
     """``isinstance(value, kind)`` for the types of TorchScript."""
+    if isinstance(value, Choice):
+        value = value.options[0]
     name = ast.unparse(kind)
     head = name.partition("[")[0]
     if isinstance(value, Box):

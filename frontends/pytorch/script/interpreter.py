@@ -17,13 +17,14 @@ from typing import Any
 from nxconvert.errors import ReadError
 from nxconvert.formats.torch_archive import TorchArchive
 from nxconvert.formats.torchscript import ClassInfo, EnumInfo, FunctionInfo, NamedTupleInfo, ScriptCode
-from nxconvert.frontends.pytorch.script import branches, dispatch, loops, mappings, numbers, upgrades
+from nxconvert.frontends.pytorch.script import branches, choices, dispatch, loops, mappings, numbers, upgrades
 from nxconvert.frontends.pytorch.script.frames import BoundMethod, Frame
 from nxconvert.frontends.pytorch.script.machine import Machine
 from nxconvert.frontends.pytorch.script.objects import Loader
 from nxconvert.frontends.pytorch.script.strings import to_text
 from nxconvert.frontends.pytorch.script.values import (
     Box,
+    Choice,
     DictCell,
     EnumMember,
     ListCell,
@@ -256,6 +257,8 @@ class Interpreter(Machine):
             return value[value.fields.index(name)]
         if isinstance(value, EnumMember):
             return value.name if name == "name" else value.value
+        if isinstance(value, Choice):
+            return choices.each(self, value, lambda option: self.get_attribute(option, name))
         raise ReadError(f"{self.archive.path} is damaged: its code asks a {type(value).__name__} for its '{name}'.")
 
     def _subscript(self, node: ast.Subscript, frame: Frame) -> Any:
@@ -295,6 +298,7 @@ class Interpreter(Machine):
             receiver = self.evaluate(node.func.value, frame)
             if isinstance(receiver, ObjectCell):
                 return self.call_method(receiver, node.func.attr, args, kwargs)
+            self._where = (frame.path, node)
             return dispatch.call_packed_method(self, receiver, node.func.attr)
         return self.apply(self.evaluate(node.func, frame), args, kwargs)
 

@@ -11,6 +11,7 @@ from nxconvert.frontends.pytorch.script.frames import ScriptRaise
 from nxconvert.frontends.pytorch.script.registry import LISTS, Handler, register
 from nxconvert.frontends.pytorch.script.values import (
     Box,
+    Choice,
     Collected,
     ListCell,
     Stacked,
@@ -312,7 +313,7 @@ def _same_item(ip: Machine, x: Any, y: Any) -> Any:
         return numbers.calculate(ip.op, "eq", x, y)
     if isinstance(x, tuple) and isinstance(y, tuple):
         return _equal_items(ip, x, y)
-    if isinstance(x, ListCell) and isinstance(y, ListCell):
+    if (isinstance(x, ListCell) and isinstance(y, ListCell)) or isinstance(x, Choice) or isinstance(y, Choice):
         return ip.invoke("eq", x, y)
     if not is_static(x) or not is_static(y):
         raise LoweringError(f"{kind_of(x)} in a list is compared with {kind_of(y)}")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from nxconvert.frontends.pytorch.script import branches, kinship, numbers
+from nxconvert.frontends.pytorch.script.frames import ScriptRaise
 from nxconvert.frontends.pytorch.script.registry import DICTS, register
-from nxconvert.frontends.pytorch.script.values import DictCell, ListCell, is_number, is_static
+from nxconvert.frontends.pytorch.script.values import Choice, DictCell, ListCell, is_number, is_static
 from nxconvert.frontends.pytorch.table import LoweringError, Scalar
 
 if TYPE_CHECKING:
@@ -67,7 +69,7 @@ def get_key(ip: Machine, cell: DictCell, key: Any, *default: Any) -> Any:
     """``cell[key]``; or ``default``, if there is one and the dict has no such key."""
     matches = _matches(ip, cell, key)
     if not matches and not default:
-        raise LoweringError(f"the dict has no key {key!r}")
+        raise ScriptRaise(f"KeyError: the dict has no key {key!r}")
     return _choose(ip, cell.content, list(matches.items()), default)
 
 
@@ -85,14 +87,27 @@ def _choose(ip: Machine, entries: dict[Any, Any], matches: list[tuple[Any, bool 
 @register(DICTS, "_set_item")
 def set_key(ip: Machine, cell: DictCell, key: Any, item: Any) -> None:
     """``cell[key] = item``."""
+    if isinstance(key, Choice):
+        _set_chosen(ip, cell, key, item)
+        return
     _store(ip, cell, {**read(cell), _known_key(ip, cell, key): item})
+
+
+def _set_chosen(ip: Machine, cell: DictCell, key: Choice, item: Any) -> None:
+    entries = dict(read(cell))
+    for number, option in enumerate(key.options):
+        if option not in entries:
+            raise LoweringError("it depends on data whether a dict gets another key")
+        chosen = ip.op.Equal(ip.op.dim_value(key.index), number)
+        entries[option] = branches.choose(ip, chosen, lambda: item, functools.partial(entries.get, option))
+    _store(ip, cell, entries)
 
 
 @register(DICTS, "pop", "Delete")
 def _pop_key(ip: Machine, cell: DictCell, key: Any, *default: Any) -> Any:
     entries, key = read(cell), _known_key(ip, cell, key)
     if key not in entries and not default:
-        raise LoweringError(f"the dict has no key {key!r}")
+        raise ScriptRaise(f"KeyError: the dict has no key {key!r}")
     _store(ip, cell, {k: v for k, v in entries.items() if k != key})
     return entries.get(key, *default)
 

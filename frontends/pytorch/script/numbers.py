@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 from nxconvert.frontends.pytorch.dtypes import DataType
 from nxconvert.frontends.pytorch.ops.common import as_tensor
@@ -52,6 +52,8 @@ _ONNX_UNARY = {
     "tan": "Tan", "asin": "Asin", "acos": "Acos", "atan": "Atan", "sinh": "Sinh", "cosh": "Cosh", "tanh": "Tanh",
     "asinh": "Asinh", "acosh": "Acosh", "atanh": "Atanh", "erf": "Erf",
 }  # fmt: skip
+_SINGLE_PRECISION = frozenset({"Tan", "Asin", "Acos", "Atan", "Sinh", "Cosh", "Asinh", "Acosh", "Atanh", "Erf"})
+"""ONNX Runtime computes these for floats, but not for doubles."""
 _ONNX_BINARY = {"add": "Add", "sub": "Sub", "mul": "Mul", "div": "Div", "pow": "Pow", "min": "Min", "max": "Max"}
 _ONNX_RELATIONS = {"eq": "Equal", "lt": "Less", "le": "LessOrEqual", "gt": "Greater", "ge": "GreaterOrEqual"}
 _ONNX_LOGIC = {"__and__": "And", "__or__": "Or", "__xor__": "Xor", "eq": "Equal"}
@@ -200,12 +202,47 @@ def _floats(op: Builder, name: str, *operands: Any) -> Any:
     if name in ("remainder", "mod"):
         return Scalar(op.Sub(values[0], op.Mul(op.Floor(op.Div(*values)), values[1])))
     if name in _ONNX_UNARY and len(values) == 1:
-        return Scalar(getattr(op, _ONNX_UNARY[name])(values[0]))
+        return Scalar(_unary(op, _ONNX_UNARY[name], values[0]))
     if name in ("isnan", "isinf", "isfinite"):
         return _classify(op, name, values[0])
+    composed = _COMPOSED.get(name)
+    if composed is not None:
+        return Scalar(composed(op, *values))
     if name in ("log2", "log10"):
         return Scalar(op.Div(op.Log(values[0]), math.log(2 if name == "log2" else 10)))
     raise LoweringError(f"{name} of a number that depends on data")
+
+
+def _unary(op: Builder, name: str, x: Value) -> Value:
+    if name not in _SINGLE_PRECISION:
+        return cast(Value, getattr(op, name)(x))
+    return op.cast(getattr(op, name)(op.cast(x, DataType.FLOAT)), DataType.DOUBLE)
+
+
+def _atan2(op: Builder, y: Value, x: Value) -> Value:
+    turned = op.Where(op.Less(x, 0.0), _copysign(op, op.const(math.pi, DataType.DOUBLE), y), 0.0)
+    on_axis = _copysign(op, op.const(math.pi / 2, DataType.DOUBLE), y)
+    return op.Where(
+        op.Equal(x, 0.0), op.Where(op.Equal(y, 0.0), 0.0, on_axis), op.Add(_unary(op, "Atan", op.Div(y, x)), turned)
+    )
+
+
+def _copysign(op: Builder, x: Value, sign: Value) -> Value:
+    return op.Where(op.Less(sign, 0.0), op.Neg(op.Abs(x)), op.Abs(x))
+
+
+_COMPOSED: dict[str, Callable[..., Value]] = {
+    "atan2": _atan2,
+    "copysign": _copysign,
+    "fmod": lambda op, x, y: op.Mod(x, y, fmod=1),
+    "mathremainder": lambda op, x, y: op.Sub(x, op.Mul(op.Round(op.Div(x, y)), y)),
+    "hypot": lambda op, x, y: op.Sqrt(op.Add(op.Mul(x, x), op.Mul(y, y))),
+    "degrees": lambda op, x: op.Mul(x, 180 / math.pi),
+    "radians": lambda op, x: op.Mul(x, math.pi / 180),
+    "log1p": lambda op, x: op.Log(op.Add(x, 1.0)),
+    "expm1": lambda op, x: op.Sub(op.Exp(x), 1.0),
+    "erfc": lambda op, x: op.Sub(1.0, _unary(op, "Erf", x)),
+}
 
 
 def _classify(op: Builder, name: str, value: Value) -> Scalar:

@@ -77,7 +77,8 @@ def _len(ip: Machine, value: Any) -> Any:
 
 @register(ANYTHING, "prim::RaiseException", "RaiseException")
 def _raise(ip: Machine, message: Any, kind: Any = "", *rest: Any) -> None:
-    raise ScriptRaise(f"{kind or 'Exception'}: {message}" if message else str(kind))
+    message, kind = to_text(message), to_text(kind)
+    raise ScriptRaise(f"{kind or 'Exception'}: {message}" if message else kind)
 
 
 @register(ANYTHING, "prim::NumToTensor")

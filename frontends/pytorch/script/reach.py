@@ -57,20 +57,24 @@ def _operator(node: ast.AST) -> str | None:
 
 
 def _functions(archive: TorchArchive, code: ScriptCode) -> Iterator[FunctionInfo]:
-    """The functions that ``forward`` of the root reaches: methods of the modules it holds, and free functions named in
-    them.
+    """The functions that ``forward`` of the root reaches: methods of the modules it holds and of the classes named in
+    the code, and the free functions named there.
     """
-    classes = _classes(archive.data)
-    queue: list[FunctionInfo] = []
+    root = code.find(getattr(archive.data, "qualname", ""))
+    queue = [root.methods["forward"]] if isinstance(root, ClassInfo) and "forward" in root.methods else []
     methods: dict[str, list[FunctionInfo]] = {}
-    for qualname in classes:
-        info = code.find(qualname)
-        if isinstance(info, ClassInfo):
+    known: set[str] = set()
+    called: set[str] = set()
+
+    def learn(info: object) -> None:
+        if isinstance(info, ClassInfo) and info.qualname not in known:
+            known.add(info.qualname)
             for name, method in info.methods.items():
                 methods.setdefault(name, []).append(method)
-    root = code.find(getattr(archive.data, "qualname", ""))
-    if isinstance(root, ClassInfo) and "forward" in root.methods:
-        queue.append(root.methods["forward"])
+                queue.extend([method] if name in called else [])
+
+    for qualname in _classes(archive.data):
+        learn(code.find(qualname))
     seen: set[str] = set()
     while queue:
         function = queue.pop()
@@ -81,12 +85,12 @@ def _functions(archive: TorchArchive, code: ScriptCode) -> Iterator[FunctionInfo
         for node in ast.walk(function.node):
             if not isinstance(node, ast.Attribute):
                 continue
+            called.add(node.attr)
             queue.extend(methods.get(node.attr, ()))
-            path = ast.unparse(node) if node.attr not in methods else ""
-            if path.startswith("__torch__."):
-                named = code.find(path)
-                if isinstance(named, FunctionInfo):
-                    queue.append(named)
+            path = ast.unparse(node)
+            named = code.find(path) if path.startswith("__torch__.") else None
+            learn(named)
+            queue.extend([named] if isinstance(named, FunctionInfo) else [])
 
 
 def _classes(value: object) -> dict[str, None]:

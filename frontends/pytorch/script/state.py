@@ -127,6 +127,8 @@ def place_state(ip: Interpreter, root: ObjectCell, key: StateKey, spec: Spec) ->
         owner = ip.loader.attribute(owner, name)
     saved = ip.loader.attribute(owner, key.path[-1])
     defaults = _defaults(ip, spec, saved)
+    if isinstance(spec, abstract.ChoiceSpec):
+        raise LoweringError(f"the model's {key.name}, a text or a member of an enum, changes with data")
     types = list(abstract.types_of(ip.op, spec))
     if is_python_float(spec):
         types = [TensorType(DataType.FLOAT, ())]

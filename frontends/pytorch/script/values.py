@@ -245,6 +245,24 @@ class EnumMember(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
+class Choice:
+    """A text, or a member of an enum, of which it depends on data which it is.
+
+    Attributes:
+        options: what it may be.
+        index: the place among them.
+    """
+
+    options: tuple[Any, ...]
+    index: Dim
+
+    @staticmethod
+    def at(options: tuple[Any, ...], index: Int) -> Any:
+        """What is at a place among ``options``, which may be known."""
+        return options[index] if isinstance(index, int) else Choice(options, index)
+
+
+@dataclass(frozen=True, eq=False)
 class Maybe:
     """None or something, which is known only when the graph runs.
 

@@ -224,3 +224,27 @@ def test_bools_are_numbers() -> None:
 
     flags = (True, False)
     check(program, *((X, a, b) for a in flags for b in flags))
+
+
+def test_more_functions_of_math() -> None:
+    def program(t: Tensor) -> list[float]:
+        x = float(t)
+        return [
+            math.atan2(x, 2.0),
+            math.atan2(-x, -1.0),
+            math.atan2(x, x * 0),
+            math.copysign(3.0, x),
+            math.fmod(x, 2.0),
+            math.degrees(x),
+            math.radians(x),
+            math.log1p(abs(x)),
+            math.expm1(x),
+            math.erf(x),
+            math.erfc(x),
+            math.tan(x),
+            math.asin(x / 4),
+            math.acosh(abs(x) + 1),
+            math.sinh(x),
+        ]
+
+    check(program, (torch.tensor(2.7),), (torch.tensor(-2.5),), (torch.tensor(0.25),))
