@@ -1,7 +1,7 @@
-"""PyTorch's own database of operators, with sample arguments for each: every sample as a model in a file.
+"""PyTorch's own database of operators, with sample arguments for each: samples as models in files.
 
-A sample becomes a module whose ``forward`` takes the sample's tensors, also those in lists, and calls the operator on
-them; all other arguments are fixed. What has no answer to compare with makes no model (:class:`NoModel`).
+A model takes the sample's tensors, also those in lists, and calls the operator on them; all other arguments are fixed.
+What has no answer to compare with makes no model (:class:`NoModel`).
 """
 
 from __future__ import annotations
@@ -55,25 +55,18 @@ class Sample:
             kinds.append((type(leaf).__name__, tensor, leaf if isinstance(leaf, (bool, str)) else None))
         return str(self._structure), *kinds
 
-    def module(self) -> Any:
-        """The ``torch.nn.Module``; it takes complex tensors as pairs of real numbers, and returns them so."""
+    def call(self, tensors: Sequence[Any]) -> Any:
+        """The result of the operator on `tensors` in the place of `inputs`, complex ones as pairs of real numbers."""
         import torch
 
-        sample = self
-        pairs = [x.is_complex() for x in self.inputs]
-
-        class Call(torch.nn.Module):
-            def forward(self, *tensors: Any) -> Any:
-                leaves = list(sample._leaves)
-                for position, tensor, pair in zip(sample._positions, tensors, pairs, strict=True):
-                    leaves[position] = torch.view_as_complex(tensor) if pair else tensor
-                given, args, kwargs = torch.utils._pytree.tree_unflatten(leaves, sample._structure)
-                return sample._function(given, *args, **kwargs)
-
-        return Call().eval()
+        leaves = list(self._leaves)
+        for position, tensor, known in zip(self._positions, tensors, self.inputs, strict=True):
+            leaves[position] = torch.view_as_complex(tensor) if known.is_complex() else tensor
+        given, args, kwargs = torch.utils._pytree.tree_unflatten(leaves, self._structure)
+        return self._function(given, *args, **kwargs)
 
     def arguments(self) -> tuple[Any, ...]:
-        """New tensors for the module, so that no call sees what another one wrote."""
+        """New tensors for `call`, so that no call sees what another one wrote."""
         import torch
 
         return tuple(torch.view_as_real(x).clone() if x.is_complex() else x.clone() for x in self.inputs)
@@ -105,13 +98,49 @@ class Sample:
         with mock.patch("torch.manual_seed", lambda number: seed(number + other_seed)):
             torch.manual_seed(0)
             try:
-                result = self.module()(*self.arguments())
+                result = self.call(self.arguments())
             except Exception as error:
                 raise NoModel("an error") from error
         return [_array(leaf) for leaf in torch.utils._pytree.tree_leaves(result)]
 
+
+class Program:
+    """A few samples as one model, which returns the results of all.
+
+    Args:
+        samples: the samples.
+        recorded: for each of them, the call and PyTorch's answer.
+    """
+
+    def __init__(self, samples: Sequence[Sample], recorded: Sequence[InputSet]) -> None:
+        self._samples = samples
+        self.recorded = InputSet(
+            [x for each in recorded for x in each.inputs],
+            [x for each in recorded for x in each.outputs],
+            [x for each in recorded for x in each.described],
+            False,
+        )
+
+    def module(self) -> Any:
+        """The ``torch.nn.Module``; its ``forward`` takes the tensors of all samples in order."""
+        import torch
+
+        samples = self._samples
+
+        class Calls(torch.nn.Module):
+            def forward(self, *tensors: Any) -> Any:
+                given = iter(tensors)
+                results = tuple(sample.call([next(given) for _ in sample.inputs]) for sample in samples)
+                return results[0] if len(results) == 1 else results
+
+        return Calls().eval()
+
+    def arguments(self) -> tuple[Any, ...]:
+        """What `module` takes."""
+        return tuple(x for sample in self._samples for x in sample.arguments())
+
     def save_script(self, path: Path) -> None:
-        """Writes the call as ``torch.jit.trace`` records it.
+        """Writes the module as ``torch.jit.trace`` records it.
 
         Raises:
             NoModel: it cannot be traced.
@@ -125,7 +154,7 @@ class Sample:
             raise NoModel("not traced") from error
 
     def save_exported(self, path: Path) -> None:
-        """Writes the call as ``torch.export`` records it.
+        """Writes the module as ``torch.export`` records it.
 
         Raises:
             NoModel: it cannot be exported.
@@ -133,8 +162,7 @@ class Sample:
         import torch
 
         try:
-            program = torch.export.export(self.module(), self.arguments())
-            torch.export.save(program, path)
+            torch.export.save(torch.export.export(self.module(), self.arguments()), path)
         except Exception as error:
             raise NoModel("not exported") from error
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -26,9 +26,9 @@ pytestmark = pytest.mark.filterwarnings("ignore")  # those of PyTorch, while it 
 LIMIT = int(os.environ.get("NXCONVERT_OPINFO_SAMPLES", "2"))
 UNSUPPORTED = json.loads((corpus.ROOT / "frontends" / "pytorch" / "unsupported.json").read_text())
 
-Save = Callable[[opinfo.Sample, Path], None]
+Save = Callable[[opinfo.Program, Path], None]
 #: How a sample is written: the suite, what it is saved with, and the file's suffix.
-FORMATS: list[tuple[str, Save, str]] = [("PyTorch OpInfo, TorchScript", opinfo.Sample.save_script, ".pt")]
+FORMATS: list[tuple[str, Save, str]] = [("PyTorch OpInfo, TorchScript", opinfo.Program.save_script, ".pt")]
 
 
 @pytest.mark.parametrize("name", opinfo.names())
@@ -37,23 +37,41 @@ def test_operators(
     suite: str, save: Save, suffix: str, name: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     complaints = []
-    for number, sample in enumerate(opinfo.samples(name, LIMIT)):
+    for sample, outcome, problem in outcomes(list(opinfo.samples(name, LIMIT)), save, tmp_path / f"model{suffix}"):
         case = f"{name}/{sample.id}"
-        outcome, problem = outcome_of(sample, save, tmp_path / f"{number}{suffix}")
         counts = outcome in ("matched", "failed")
         record(request, f"{suite}, {sample.dtype}", outcome, case, counts=counts)
         complaints.append(complaint(suite, case, problem))
     assert not any(complaints), "\n".join(filter(None, complaints))
 
 
-def outcome_of(sample: opinfo.Sample, save: Save, source: Path) -> tuple[str, str]:
-    """Converts one sample and runs it: the outcome in a word or two, and what is wrong."""
+Outcome = tuple[str, str]
+"""What became of a sample in a word or two, and what is wrong."""
+
+
+def outcomes(samples: Sequence[opinfo.Sample], save: Save, source: Path) -> Iterator[tuple[opinfo.Sample, str, str]]:
+    """All samples in one model, which is quick; if something is wrong with it, each in its own."""
+    recorded = {}
+    for sample in samples:
+        try:
+            recorded[sample] = sample.recorded()
+        except opinfo.NoModel as reason:
+            yield sample, str(reason), ""
+    together = "matched", ""
+    if len(recorded) > 1:
+        together = outcome_of(opinfo.Program(list(recorded), list(recorded.values())), save, source)
+    alone = len(recorded) == 1 or together != ("matched", "")
+    for sample, answer in recorded.items():
+        yield sample, *(outcome_of(opinfo.Program([sample], [answer]), save, source) if alone else together)
+
+
+def outcome_of(program: opinfo.Program, save: Save, source: Path) -> Outcome:
+    """Converts a model and runs it."""
     target = source.with_suffix(".onnx")
     try:
-        recorded = sample.recorded()
-        save(sample, source)
-        nxconvert.convert(source, target, inputs=recorded.inputs)
-        problem = corpus.difference(recorded, nxconvert.run(target, recorded.inputs))
+        save(program, source)
+        nxconvert.convert(source, target, inputs=program.recorded.inputs)
+        problem = corpus.difference(program.recorded, nxconvert.run(target, program.recorded.inputs))
     except opinfo.NoModel as reason:
         return str(reason), ""
     except NxConvertError as error:
