@@ -130,8 +130,10 @@ class Program:
         class Calls(torch.nn.Module):
             def forward(self, *tensors: Any) -> Any:
                 given = iter(tensors)
-                results = tuple(sample.call([next(given) for _ in sample.inputs]) for sample in samples)
-                return results[0] if len(results) == 1 else results
+                results = [sample.call([next(given) for _ in sample.inputs]) for sample in samples]
+                # Flat, because torch.export does not save the named tuples that many operators return.
+                leaves = tuple(torch.utils._pytree.tree_leaves(results))
+                return leaves[0] if len(leaves) == 1 else leaves
 
         return Calls().eval()
 

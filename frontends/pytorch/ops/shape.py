@@ -133,7 +133,7 @@ def resolved_size(dims: Sequence[Int], size: Int | Sequence[Int]) -> list[Int]:
     return sizes
 
 
-@aten("view.dtype")
+@aten("view.dtype", "view_copy.dtype")
 def view_dtype(op: Builder, self: Value, dtype: DType) -> Value:
     if dtype_of(dtype) != self.etype:
         raise LoweringError(
