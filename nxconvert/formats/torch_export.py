@@ -31,8 +31,8 @@ _OBJECTS = ("custom_obj", "opaque_obj")
 # torch/_export/serde/schema.py numbers the dtypes in its own way: its number -> (PyTorch's own, the element type).
 _SCALAR_TYPES: Mapping[int, tuple[int, ir.DataType]] = {
     1: (0, _D.UINT8), 2: (1, _D.INT8), 3: (2, _D.INT16), 4: (3, _D.INT32), 5: (4, _D.INT64), 6: (5, _D.FLOAT16),
-    7: (6, _D.FLOAT), 8: (7, _D.DOUBLE), 10: (9, _D.COMPLEX64), 11: (10, _D.COMPLEX128), 12: (11, _D.BOOL),
-    13: (15, _D.BFLOAT16), 28: (27, _D.UINT16), 29: (24, _D.FLOAT8E4M3FN), 30: (23, _D.FLOAT8E5M2),
+    7: (6, _D.FLOAT), 8: (7, _D.DOUBLE), 9: (8, _D.UNDEFINED), 10: (9, _D.COMPLEX64), 11: (10, _D.COMPLEX128),
+    12: (11, _D.BOOL), 13: (15, _D.BFLOAT16), 28: (27, _D.UINT16), 29: (24, _D.FLOAT8E4M3FN), 30: (23, _D.FLOAT8E5M2),
     31: (26, _D.FLOAT8E4M3FNUZ), 32: (25, _D.FLOAT8E5M2FNUZ), 34: (28, _D.UINT32), 35: (29, _D.UINT64),
 }  # fmt: skip
 # The same for layouts and memory formats; PyTorch's own numbers as its operators take them.
@@ -462,4 +462,7 @@ def _payload(archive: TorchArchive, member: str, item: Mapping[str, Any]) -> Any
     if min((*sizes, *strides, offset), default=0) < 0 or len(sizes) != len(strides):
         raise ValueError(f"{member} of the sizes {sizes} and the strides {strides}")
     storage = Storage(member, "Untyped", "cpu", file, start, nbytes, archive.byteorder == "big")
-    return TensorData(_scalar_type(meta["dtype"])[1], sizes, strides, offset, storage)
+    dtype = _scalar_type(meta["dtype"])[1]
+    if dtype is _D.UNDEFINED:
+        raise ValueError("a stored tensor of complex halves")
+    return TensorData(dtype, sizes, strides, offset, storage)

@@ -1,7 +1,8 @@
 """Every operator of PyTorch's own database, called with its sample arguments, saved, converted and run.
 
-By default a few samples of each operator are tried; ``NXCONVERT_OPINFO_SAMPLES=5`` tries as many in each dtype.
-Whatever does not match is listed in ``known.json``; operators that are out of reach are those of ``unsupported.json``.
+Up to five samples of each operator are tried in each dtype; ``NXCONVERT_OPINFO_SAMPLES=1`` tries fewer, for a quick
+look. Whatever does not match is listed in ``known.json``; operators that are out of reach are those of
+``unsupported.json``.
 """
 
 from __future__ import annotations
@@ -23,12 +24,15 @@ from tests.conformance.summary import record
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # those of PyTorch, while it makes samples and traces them
 
-LIMIT = int(os.environ.get("NXCONVERT_OPINFO_SAMPLES", "2"))
+LIMIT = int(os.environ.get("NXCONVERT_OPINFO_SAMPLES", "5"))
 UNSUPPORTED = json.loads((corpus.ROOT / "frontends" / "pytorch" / "unsupported.json").read_text())
 
 Save = Callable[[opinfo.Program, Path], None]
 #: How a sample is written: the suite, what it is saved with, and the file's suffix.
-FORMATS: list[tuple[str, Save, str]] = [("PyTorch OpInfo, TorchScript", opinfo.Program.save_script, ".pt")]
+FORMATS: list[tuple[str, Save, str]] = [
+    ("PyTorch OpInfo, TorchScript", opinfo.Program.save_script, ".pt"),
+    ("PyTorch OpInfo, exported", opinfo.Program.save_exported, ".pt2"),
+]
 
 
 @pytest.mark.parametrize("name", opinfo.names())

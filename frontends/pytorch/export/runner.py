@@ -134,11 +134,15 @@ class Runner(Machine):
         if len(names) > len(items):
             raise LoweringError(f"{len(names)} results are used of {len(items)}")
         for name, item in zip(names, items, strict=False):
+            if isinstance(name, (list, tuple)):
+                self._bind_all(name, dispatch.unpack(self, item, len(name)), tensors, values)
             if not isinstance(name, str):
                 continue
-            if name in tensors:
-                item = self._checked(item, tensors[name])
-            values[name] = item
+            try:
+                values[name] = self._checked(item, tensors[name]) if name in tensors else item
+            except LoweringError as error:
+                # What PyTorch says about results that nothing uses is not always true.
+                values[name] = error
 
     def _checked(self, item: Any, meta: TensorMeta) -> Any:
         """A result as the program says it is: a number becomes a tensor, and a wrong dtype or rank is an error."""
@@ -161,7 +165,10 @@ def _dtype(dtype: DataType) -> str:
 def _named(values: Mapping[str, Any], name: str) -> Any:
     if name not in values:
         raise ReadError(f"the program is damaged, it uses {name!r} before that is computed.")
-    return values[name]
+    value = values[name]
+    if isinstance(value, LoweringError):
+        raise value
+    return value
 
 
 def _without_overload(target: str) -> str:

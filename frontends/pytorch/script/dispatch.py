@@ -90,6 +90,7 @@ _ALIASES = frozenset(
 )
 # Views only where the elements lie so that no copy is needed.
 _VIEWS_OR_COPIES = frozenset({"reshape", "flatten", "reshape_as", "ravel"})
+_RESIZING = frozenset({"resize", "resize_as"})
 # Operators with a flag that decides which graph they are.
 _STATIC_FLAGS = frozenset({"scaled_dot_product_attention"})
 _NUMBER_ARITHMETIC = frozenset({"add", "sub", "mul", "floor_divide", "remainder", "neg"})
@@ -313,7 +314,9 @@ def _in_place(ip: Machine, name: str, args: tuple[Any, ...], kwargs: dict[str, A
         raise LoweringError(f"{name}_ changes something that is no tensor")
     before = ip.tensor(target)
     result = _call_table(ip, name, args, kwargs)
-    if name in VIEWS:  # squeeze_, t_, unsqueeze_: the tensor gets other dims
+    if name in _RESIZING and (target.source is not None or target.viewed):
+        raise LoweringError("a tensor that shares its memory is resized")
+    if name in VIEWS or name in _RESIZING:  # squeeze_, t_, unsqueeze_: the tensor gets other dims
         _look_otherwise(ip, target, name, args, kwargs, result)
         return target
     if isinstance(result, Value):

@@ -218,6 +218,32 @@ def test_split_unbind_and_chunk_give_lists():
     check(program, (rand(3, 5),))
 
 
+def test_a_list_among_several_results():
+    def program(x):
+        counts, edges = torch.histogramdd(x, bins=[2, 3])
+        return counts, edges[0], edges[1]
+
+    check(program, (rand(6, 2),))
+
+
+def test_what_is_wrong_about_an_unused_result():
+    """PyTorch says that the last one, which it computes for the gradient alone, has two dims."""
+
+    def program(table, indices, offsets):
+        return torch.nn.functional.embedding_bag(indices, table, offsets, mode="max")
+
+    check(program, (rand(5, 3), torch.tensor([0, 2, 4, 1]), torch.tensor([0, 1])))
+
+
+def test_resized_copies():
+    check(lambda x: x.clone().resize_(2, 3) + 1, (rand(3, 4),))
+    check(lambda x, y: x.clone().resize_as_(y) * y, (rand(3, 4), rand(6)))
+
+
+def test_complex_halves():
+    check(lambda x: torch.view_as_real(x.chalf()).float() + 1, (rand(3),))
+
+
 def test_results_are_named_by_the_keys_of_any_dict(tmp_path):
     class Dicts(nn.Module):
         def forward(self, x):
