@@ -119,6 +119,17 @@ def _integer_division(later: Later, self: Any, other: Any, *, out: Any = None, *
     return later(later.name, self, other, **options, rounding_mode="trunc")
 
 
+@until(9, "floor_divide", "floor_divide_")
+def _floor_divide(later: Later, self: Any, other: Any, **named: Any) -> Any:
+    """PyTorch rounded towards zero up to 1.12, upgrades nothing, and rounds old archives downwards today: so do we."""
+    if isinstance(self, Box) and dispatch.as_known_int(later.machine, self) is None:
+        later.machine.warn(
+            "floor_divide rounds downwards, as PyTorch has it from 1.13 on; the one that wrote this file may have "
+            "rounded negative quotients towards zero"
+        )
+    return later(later.name, self, other, **named)
+
+
 @until(4, "full")
 def _float_full(
     later: Later, size: Any, fill_value: Any, *, names: Any = None, dtype: Any = None, layout: Any = None,
