@@ -439,6 +439,8 @@ def get_item(ip: Machine, value: Any, index: Any) -> Any:
         return wrap(_call_table(ip, "select", (value, 0, index), {}))
     if isinstance(index, Dim):
         raise LoweringError("a tuple is indexed by a number that depends on data")
+    if not isinstance(value, (tuple, str)) or not isinstance(index, int) or not -len(value) <= index < len(value):
+        raise LoweringError(f"{lists.kind_of(value)} has no item {index!r}")
     return value[index]
 
 
