@@ -130,12 +130,13 @@ def measure(result: Result, models: Path, *, keep: bool = True) -> None:
             result.nodes = int(counted.stdout)
 
 
-def build(model: str, suffix: str, models: Path, console: Console) -> None:
-    """Saves a model in the cache, unless it is there."""
+def build(model: str, suffix: str, models: Path, console: Console) -> bool:
+    """Saves a model in the cache, unless it is there; returns whether it is."""
     path = models / f"{model}{suffix}"
     if not path.exists():
         console.print(f"building {path}")
-        subprocess.run([sys.executable, "-W", "ignore", HERE / "models.py", model, path], check=True, env=ENVIRONMENT)
+        subprocess.run([sys.executable, "-W", "ignore", HERE / "models.py", model, path], check=False, env=ENVIRONMENT)
+    return path.exists()
 
 
 def table(results: list[Result]) -> Table:
@@ -171,13 +172,19 @@ def main(names: tuple[str, ...], runs: int, tools: tuple[str, ...], models: Path
     if "PYTHONDONTWRITEBYTECODE" in os.environ:
         console.print("PYTHONDONTWRITEBYTECODE is set; it is unset for everything that is measured.")
     suffixes = dict.fromkeys(TOOLS[tool].source for tool in tools)
-    for name in dict.fromkeys((WARM_UP, *names)):
-        for suffix in suffixes:
-            build(name, suffix, models, console)
+    missing = {
+        name
+        for name in dict.fromkeys((WARM_UP, *names))
+        for suffix in suffixes
+        if not build(name, suffix, models, console)
+    }
     for tool in tools:
         measure(Result(WARM_UP, tool), models, keep=False)
     results: list[Result] = []
     for name in names:
+        if name in missing:
+            console.print(f"{name} is left out: it could not be built.")
+            continue
         mine = [Result(name, tool) for tool in tools]
         for turn in range(runs):
             for result in mine:

@@ -37,6 +37,9 @@ class Input:
 
 INPUTS = {
     "resnet50": (Input("input", "float32", (3, 224, 224)),),
+    "mobilenetv3-l": (Input("x", "float32", (3, 224, 224)),),
     "bert-base": (Input("ids", "int64", (128,)), Input("mask", "int64", (128,))),
+    "swin-t": (Input("x", "float32", (3, 224, 224)),),
+    "vit-b-16": (Input("x", "float32", (3, 224, 224)),),
     "decoder-2.4gb": (Input("ids", "int64", (64,)),),
 }

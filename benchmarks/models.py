@@ -3,17 +3,19 @@
     python models.py resnet50 resnet50.pt     # TorchScript
     python models.py resnet50 resnet50.pt2    # torch.export
 
-The architectures of the first two are those of the papers, and their numbers of parameters those of the published
-models: that is checked.
+The architectures of ResNet-50 and BERT-base are those of the papers, and their numbers of parameters those of the
+published models: that is checked. MobileNetV3-L, Swin-T and ViT-B/16 are torchvision's, which need it installed.
 """
 
 # mypy: disable-error-code=misc
 # (PyTorch is not followed, so `nn.Module` is Any.)
 from __future__ import annotations
 
+import importlib.util
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -145,6 +147,31 @@ class Decoder(nn.Module):
         return self.head(self.norm(x))
 
 
+#: What torchvision's compiled part declares. None of these models uses it, but torchvision is not imported without.
+_DETECTION = ("deform_conv2d", "nms", "ps_roi_align", "ps_roi_pool", "qnms", "roi_align", "roi_pool")
+
+
+def torchvision_model(name: str) -> nn.Module:
+    """A classifier of torchvision: float32[batch, 3, 224, 224] -> float32[batch, 1000]."""
+    if importlib.util.find_spec("torchvision") is None:
+        raise SystemExit(f"{name} is a model of torchvision, which is not installed (pip install torchvision).")
+    try:
+        import torchvision
+    except RuntimeError:  # built for another PyTorch: the compiled part was not loaded
+        library = torch.library.Library("torchvision", "FRAGMENT")
+        for each in _DETECTION:
+            library.define(f"{each}() -> ()")
+            library.define(f"_{each}_backward() -> ()")
+        for module in [module for module in sys.modules if module.startswith("torchvision")]:
+            del sys.modules[module]
+        import torchvision
+    model = getattr(torchvision.models, name)(weights=None)
+    for parameter in model.parameters():
+        if not parameter.any():  # biases; ViT's head, too, so that all outputs were 0
+            nn.init.normal_(parameter, 0, 0.02)
+    return model
+
+
 @dataclass(frozen=True)
 class Recipe:
     """How a model is built, and how many parameters it has then."""
@@ -155,7 +182,10 @@ class Recipe:
 
 RECIPES = {
     "resnet50": Recipe(resnet50, 25_557_032),
+    "mobilenetv3-l": Recipe(partial(torchvision_model, "mobilenet_v3_large"), 5_483_032),
     "bert-base": Recipe(Bert, 109_482_240),
+    "swin-t": Recipe(partial(torchvision_model, "swin_t"), 28_288_354),
+    "vit-b-16": Recipe(partial(torchvision_model, "vit_b_16"), 86_567_656),
     "decoder-2.4gb": Recipe(Decoder, 602_939_392),
 }
 
@@ -168,14 +198,14 @@ def save(name: str, path: Path) -> None:
     assert count == RECIPES[name].parameters, f"{name} has {count} parameters instead of {RECIPES[name].parameters}"
     examples = tuple(each.example() for each in INPUTS[name])
     # A name of its own until it is complete, so that a build that was cut short is not taken for a model.
-    partial = path.with_name(f"partial-{path.name}")
+    unfinished = path.with_name(f"partial-{path.name}")
     with torch.no_grad():
         if path.suffix == ".pt2":
             shapes = tuple({0: torch.export.Dim("batch", min=1)} for _ in examples)
-            torch.export.save(torch.export.export(model, examples, dynamic_shapes=shapes), partial)
+            torch.export.save(torch.export.export(model, examples, dynamic_shapes=shapes), unfinished)
         else:
-            torch.jit.trace(model, examples, check_trace=False).save(str(partial))
-    partial.replace(path)
+            torch.jit.trace(model, examples, check_trace=False).save(str(unfinished))
+    unfinished.replace(path)
 
 
 if __name__ == "__main__":
