@@ -36,13 +36,12 @@ class DropExpands(NodePass):
         if source is None or dims is None or wanted is None or result.is_graph_output():
             return False
         padded = (1,) * (len(wanted) - len(dims)) + dims
-        axes = frozenset(i - len(wanted) for i, (a, b) in enumerate(zip(padded, wanted, strict=True)) if a != b)
+        added = len(wanted) - len(dims)  # axes that are there afterwards only, if with a size of 1
+        axes = frozenset(i - len(wanted) for i in range(len(wanted)) if i < added or padded[i] != wanted[i])
         if any(padded[axis] != 1 for axis in axes):
             return False
         demand = _Demand()
-        if not demand.bears(result, axes) or not demand.holds():
-            return False
-        if len(dims) < len(wanted) and len(demand.smaller) > 1:
+        if not demand.bears(result, axes) or not demand.holds() or (added and len(demand.smaller) > 1):
             return False
         for value, gone in demand.smaller.items():
             if value is not result:
@@ -107,7 +106,7 @@ class _Demand:
             dims = None if other is value else dims_of(other)
             if other is None or dims is None or (user.op_type == "MatMul" and len(dims) < 3):
                 continue
-            full = frozenset(axis for axis in axes if -axis <= len(dims) and dims[axis] == wanted[axis] != 1)
+            full = frozenset(axis for axis in axes if -axis <= len(dims) and dims[axis] == wanted[axis])
             if full:
                 self.relied_on.append((other, full))
                 axes -= full

@@ -59,6 +59,11 @@ def test_a_lower_rank():
     assert_rewritten([DropExpands(), RemoveUnused()], model(text), ["Mul"], N=0)
 
 
+def test_a_lower_rank_that_another_operand_has():
+    text = "(float[1, 5] x, float[5] k) => (float[1, 5] y) { s = Shape(x)  e = Expand(k, s)  y = Mul(e, x) }"
+    assert_rewritten([DropExpands(), RemoveUnused()], model(text), ["Mul"])
+
+
 STAYS = {
     "an output": "y = Expand(own, shape)",
     "what is left is an output": "m = Expand(own, shape)  y = Relu(m)",
@@ -76,6 +81,12 @@ def test_what_has_to_stay(case: str):
     before = ir.to_proto(graph).SerializeToString()
     assert not DropExpands()(graph).modified
     assert ir.to_proto(graph).SerializeToString() == before
+
+
+def test_a_rank_that_nothing_else_has():
+    text = "(float[5] x, float[5] k) => (float[1, 5] y) { e = Expand(k, shape)  m = Mul(e, x)  y = Neg(m) }"
+    graph = model(text, {"shape": np.array([1, 5])})
+    assert not DropExpands()(graph).modified
 
 
 def test_two_expands_of_different_axes():
