@@ -18,6 +18,7 @@ from nxconvert.frontends.pytorch.ops.index import (
     integer_indices,
     positions,
 )
+from nxconvert.frontends.pytorch.ops.regions import fill_slice
 from nxconvert.frontends.pytorch.ops.select import END, diagonal_length, on_diagonal, sliced
 from nxconvert.frontends.pytorch.ops.shape import broadcast_all, int_list, inverse, moved, transposed
 from nxconvert.frontends.pytorch.ops.widening import where
@@ -286,6 +287,9 @@ def write_slice(
     """``x`` after ``x[start:end:step] = new`` along an axis; ``new`` has the slice's dims and the dtype of ``x``."""
     start, end, size = start or 0, END if end is None else end, x.dims[axis]
     length = slice_size(size, start, end, step)
+    chosen = fill_slice(op, x, new, axis, start, end, step) if length != size else None
+    if chosen is not None:
+        return chosen
     if step == 1 and length is not None:
         begin = maximum(start + size, 0) if compare(start, "<", 0) else minimum(start, size)
         return write_region(op, x, new, axis, begin, length)

@@ -782,3 +782,49 @@ def test_a_tensor_that_may_be_missing_leaves_a_branch() -> None:
         return x, y
 
     never_wrong(program, (MATRIX.abs(), MATRIX), (-MATRIX.abs(), MATRIX))
+
+
+def test_numbers_written_to_regions_whose_bounds_are_arguments() -> None:
+    """Slices of slices, bounds of both signs, and outside of the tensor."""
+
+    def program(x: Tensor, a: int, b: int) -> Tensor:
+        y = x.clone()
+        y[a:b] = 1
+        y[a:b, -3:b] = 2
+        y[:, a:] = 3
+        y[:-2, :a][:, -b:] = 4
+        y[a:] = 5
+        y[b:a] = 6
+        y[:, 1:3] = 7
+        y[::2, 1::2] = 8
+        return y
+
+    bounds = [(1, 3), (-2, 9), (0, -1), (-9, -4), (7, 7), (3, 0)]
+    check(program, *((torch.randn(4, 6), a, b) for a, b in bounds))
+    check(program, (torch.randn(0, 5), -1, 2))
+
+
+def test_other_parts_of_a_tensor_are_no_region() -> None:
+    """What is chosen where the number is not written comes from elsewhere, or is not a number."""
+
+    def program(x: Tensor, k: int) -> Tensor:
+        y = x.clone()
+        mask = torch.arange(x.size(1)) > 2
+        y[k : k + 2] = torch.where(mask, torch.tensor(5.0), y[k + 1 : k + 3])
+        y[k:] = torch.where(y[k:] > 0, torch.tensor(9.0), y[k:])
+        y[:k] = torch.where(mask, y[1:2], y[:k])
+        return y
+
+    check(program, (MATRIX, 1), (MATRIX, 0))
+
+
+def test_regions_of_bools_and_halves() -> None:
+    def program(x: Tensor, k: int) -> tuple[Tensor, Tensor, Tensor]:
+        flags, halves, numbers = x > 0, x.half(), (x * 4).int()
+        flags[k:, :k] = True
+        flags[:k] = False
+        halves[k:, 1:] = 0.5
+        numbers[:k, k:] = -7
+        return flags, halves, numbers
+
+    check(program, (MATRIX, 2), (MATRIX, -1))
