@@ -17,6 +17,7 @@ from nxconvert.frontends.pytorch.script.values import (
     Box,
     Cell,
     DictCell,
+    EnumMember,
     ListCell,
     Maybe,
     Named,
@@ -126,3 +127,48 @@ def final(outcome: Outcome, key: Key) -> Any:
     if isinstance(key[0], str):
         return outcome.frame.variables.get(key[0])
     return joinable(key, outcome.changed[key] if key in outcome.changed else key[0].read(key[1]))
+
+
+def content_at_end(outcome: Outcome, cell: Cell) -> Any:
+    """What a cell, from outside or not, holds at the end of a block."""
+    key = (cell, None)
+    return outcome.changed[key] if key in outcome.changed else cell.read(None)
+
+
+def at_end(outcome: Outcome, value: Any) -> Any:
+    """``value`` as it is at the end of a block: a list or dict from outside that the block changed as a copy."""
+    if isinstance(value, (ListCell, DictCell)):
+        before = value.content
+        content = at_end(outcome, content_at_end(outcome, value))
+        if content is before:
+            return value
+        copy = ListCell(content, value.elem) if isinstance(value, ListCell) else DictCell(content)
+        copy.born, copy.kin = value.born, value.kin
+        return copy
+    if isinstance(value, Content):
+        return Content(at_end(outcome, value.value), value.elem)
+    if isinstance(value, Maybe):
+        content = at_end(outcome, value.content)
+        return value if content is value.content else Maybe(value.present, content)
+    if isinstance(value, (tuple, dict)) and not isinstance(value, EnumMember):
+        old = list(value.values() if isinstance(value, dict) else value)
+        new = [at_end(outcome, item) for item in old]
+        if all(x is y for x, y in zip(old, new, strict=True)):
+            return value
+        if isinstance(value, dict):
+            return dict(zip(value, new, strict=True))
+        return value.like(new) if isinstance(value, Named) else tuple(new)
+    return value
+
+
+def at_both_ends(then: Outcome, otherwise: Outcome, a: Any, b: Any) -> tuple[Any, Any]:
+    """Two values as they are at the ends of two branches; what both hold stays the object that it is."""
+    if a is b:
+        return a, b
+    if type(a) is tuple and type(b) is tuple and len(a) == len(b):
+        pairs = [at_both_ends(then, otherwise, x, y) for x, y in zip(a, b, strict=True)]
+        return tuple(x for x, _ in pairs), tuple(y for _, y in pairs)
+    if isinstance(a, Content) and isinstance(b, Content):
+        x, y = at_both_ends(then, otherwise, a.value, b.value)
+        return Content(x, a.elem), Content(y, b.elem)
+    return at_end(then, a), at_end(otherwise, b)

@@ -17,7 +17,9 @@ from nxconvert.frontends.pytorch.script.blocks import (
     Key,
     Outcome,
     assigned_names,
+    at_both_ends,
     at_end_of,
+    content_at_end,
     content_for,
     final,
     run_block,
@@ -74,12 +76,13 @@ def _keys(node: ast.If, outcomes: list[Outcome]) -> list[Key]:
 
 def _merge(ip: Machine, condition: Value, frame: Frame, then: Outcome, otherwise: Outcome, keys: list[Key]) -> None:
     pairs = [(final(then, key), final(otherwise, key)) for key in keys]
-    specs = [_decided(condition, a, b) or abstract.outer(ip.op, abstract.join(ip, Same(a), Same(b))) for a, b in pairs]
+    ends = [at_both_ends(then, otherwise, a, b) for a, b in pairs]
+    specs = [_decided(condition, a, b) or abstract.outer(ip.op, abstract.join(ip, Same(a), Same(b))) for a, b in ends]
     values: list[list[Value]] = []
     for outcome, side in ((then, 0), (otherwise, 1)):
         with at_end_of(ip, outcome):
             values.append(
-                [v for spec, pair in zip(specs, pairs, strict=True) for v in abstract.flatten(ip, spec, pair[side])]
+                [v for spec, pair in zip(specs, ends, strict=True) for v in abstract.flatten(ip, spec, pair[side])]
             )
     types = [type_ for spec in specs for type_ in abstract.types_of(ip.op, spec)]
     outputs: tuple[Value, ...] = ()
@@ -143,6 +146,7 @@ class _Aliases:
         self._ip = ip
         self._condition = condition
         self._born = then.born
+        self._sides = then, otherwise
         self._hidden = {value for side in (then, otherwise) for node in side.op.nodes for value in node.outputs}
         self._boxes: list[tuple[Box, Box, Box]] = []
         self._containers: list[tuple[ListCell | DictCell, Any, Any]] = []
@@ -160,7 +164,7 @@ class _Aliases:
                 self._boxes.append((merged, sides[0], sides[-1]))
         elif isinstance(merged, (ListCell, DictCell)):
             self._containers.append((merged, a, b))
-        items = [_parts(value) for value in (merged, a, b)]
+        items = [_parts(value) for value in (merged, *map(_content, self._sides, (a, b)))]
         if all(part is not None for part in items) and len({len(part) for part in items}) == 1:
             for x, y, z in zip(*items, strict=True):
                 self.add(x, y, z)
@@ -179,7 +183,7 @@ class _Aliases:
             outside = [cell for side in sides for cell in kinship.outside(side, self._born)]
             kinship.relate(container, [*outside, *(others if any(own) else [])])
             if isinstance(container, ListCell) and isinstance(container.content, Value):
-                self._settle_items(container, [item for side in sides for item in kinship.held_by(side)])
+                self._settle_items(container, [item for side in map(_held, self._sides, sides) for item in side])
 
     def _settle_items(self, cell: ListCell, items: list[Box]) -> None:
         """Says of a list that the graph holds what was put into it, by the names that this has after the ``if``."""
@@ -227,6 +231,17 @@ class _Aliases:
         if isinstance(value, Value):
             return value not in self._hidden
         return not isinstance(value, Dim) or self._ip.op.knows(value)
+
+
+def _content(outcome: Outcome, value: Any) -> Any:
+    """What a list or dict holds at the end of a branch."""
+    return content_at_end(outcome, value) if isinstance(value, (ListCell, DictCell)) else value
+
+
+def _held(outcome: Outcome, value: Any) -> list[Box]:
+    """The tensors that a list, or a list's content, holds at the end of a branch."""
+    content = _content(outcome, value)
+    return kinship.held_by(content if isinstance(content, tuple) else value)
 
 
 def _parts(value: Any) -> Any:

@@ -330,8 +330,8 @@ def _look_otherwise(
     ip: Machine, box: Box, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any
 ) -> None:
     """Makes ``box`` a view of what it is now; the views that there are of it go on to look at it as it is."""
-    if box.viewed or (box.source is not None and box.born < ip.journal.depth):
-        raise LoweringError(f"{name}_ changes the dims of a tensor that is, or has, a view from before")
+    if box.viewed or box.born < ip.journal.depth:
+        raise LoweringError(f"{name}_ changes the dims of a tensor that has views, or is from before a branch or loop")
     if box.source is None:
         ip.write(box, result)
     else:

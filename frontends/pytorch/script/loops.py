@@ -19,6 +19,7 @@ from nxconvert.frontends.pytorch.script.blocks import (
     Key,
     Outcome,
     assigned_names,
+    at_end,
     at_end_of,
     content_for,
     final,
@@ -232,7 +233,10 @@ class Loop:
                 self._collecting.add(key)
                 settled = False
                 continue
-            joined = abstract.outer(ip.op, abstract.join(ip, spec, Same(final(outcome, key))))
+            end = final(outcome, key)
+            if not isinstance(spec, Same) or spec.value is not end:
+                end = at_end(outcome, end)
+            joined = abstract.outer(ip.op, abstract.join(ip, spec, Same(end)))
             if isinstance(spec, NumberSpec) and isinstance(joined, NumberSpec) and joined.low != spec.low:
                 joined = NumberSpec(joined.dtype)  # a bound that moves round by round is none
             if joined != spec:
@@ -415,7 +419,8 @@ class _Trial:
         with at_end_of(self._ip, self.outcome):
             go_on = self._condition if self._go_on is True else as_tensor(self._ip.op, self._go_on, DataType.BOOL)
             assert go_on is not None
-            values = [v for key, spec in carried for v in abstract.flatten(self._ip, spec, final(self.outcome, key))]
+            ends = ((spec, at_end(self.outcome, final(self.outcome, key))) for key, spec in carried)
+            values = [value for spec, end in ends for value in abstract.flatten(self._ip, spec, end)]
             stacked = [self._ip.plain(self.outcome.changed[key].items[0]) for key in collected]
         return [go_on, *values], stacked
 

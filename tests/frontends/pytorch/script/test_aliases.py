@@ -300,3 +300,71 @@ def test_what_only_one_list_held_can_be_written_once_it_is_taken_out() -> None:
         return last
 
     check(program, (UP,), (DOWN,))
+
+
+def test_a_list_or_dict_is_changed_in_one_branch_and_replaced_in_the_other() -> None:
+    def item(x: Tensor) -> Tensor:
+        v = x[0] * 1
+        items, named = [v], {"a": v}
+        if x.sum() > 0:
+            items[0] = x[1] * 2
+            named["a"] = x[2] * 2
+        else:
+            items, named = [v], {"a": v}
+        return items[0] + named["a"]
+
+    def length(x: Tensor) -> Tensor:
+        items = [x[0], x[1]]
+        if x.sum() > 0:
+            items.insert(0, x[2])
+        else:
+            items = items.copy()
+        return torch.stack(items)
+
+    def view(x: Tensor) -> Tensor:
+        x = x.clone()
+        items = [x[0]]
+        if x.sum() > 0:
+            items[0] = x[1]
+        else:
+            items = [x[2]]
+        items[0].add_(100)
+        return x
+
+    def nested(x: Tensor) -> Tensor:
+        v = x[0] * 1
+        lists = [[v], [v]]
+        if x.sum() > 0:
+            lists[0][0] = x[1]
+        else:
+            lists = [[v], [x[2]]]
+        return torch.stack([lists[0][0], lists[1][0]])
+
+    def in_tuple(x: Tensor) -> Tensor:
+        items = [x[0] * 1]
+        pair = (items, 1)
+        if x.sum() > 0:
+            items[0] = x[1] * 2
+            pair = (items, 2)
+        else:
+            pair = (items, 3)
+        pair[0].append(x[2])
+        return torch.stack(items) * pair[1]
+
+    for program in (item, length, view, nested, in_tuple):
+        check(program, (UP,), (DOWN,))
+
+
+def test_a_list_that_a_loop_changes_is_bound_to_another_name() -> None:
+    def program(x: Tensor) -> Tensor:
+        v = x[0] * 1
+        items, chosen = [v], [v]
+        for i in range(x.size(0)):
+            items[0] = items[0] + x[i]
+            if x[i].sum() > 0:
+                chosen = items
+            else:
+                chosen = [v]
+        return chosen[0]
+
+    check(program, (UP,), (DOWN,), (torch.randn(5, 3),))
