@@ -25,7 +25,7 @@ from nxconvert.passes.fusion import FoldAffineIntoWeights, MatMulToGemm, PadInto
 from nxconvert.passes.gelu import RecognizeGelu
 from nxconvert.passes.masks import DropIdleMasks
 from nxconvert.passes.opset import NEWEST_OPSET, OLDEST_OPSET, convert_opset
-from nxconvert.passes.quantized import UnsignedWeights
+from nxconvert.passes.quantized import UnsignedActivations, UnsignedWeights
 from nxconvert.passes.rewriting import NodePass, Sweep
 from nxconvert.passes.rows import FlattenRows
 from nxconvert.passes.scales import FoldScalesIntoWeights
@@ -66,6 +66,7 @@ __all__ = [
     "RemoveUnused",
     "Sweep",
     "TransposeWeights",
+    "UnsignedActivations",
     "UnsignedWeights",
     "convert_opset",
     "default_passes",
@@ -100,6 +101,7 @@ def default_passes() -> list[ir.passes.PassBase]:
                 TransposeWeights(),
                 FoldAffineIntoWeights(),
                 FoldScalesIntoWeights(),
+                UnsignedActivations(),
                 UnsignedWeights(),
             ]
         ),

@@ -75,6 +75,59 @@ class UnsignedWeights(NodePass):
         return known
 
 
+class UnsignedActivations(NodePass):
+    """Tensors that `QuantizeLinear` makes int8 become uint8, with a zero point that is 128 higher.
+
+    The numbers that they stand for stay the same. ONNX Runtime's kernels for int8 saturate as those for uint8 with
+    int8 do (see `UnsignedWeights`), and two of uint8 do not.
+
+    - Only `DequantizeLinear` reads the tensor, or a `Clip` that only it reads; zero points and limits are constants.
+    - A zero point of 0 stays: symmetric quantization is what accelerators of int8 ask for.
+    """
+
+    op_types = frozenset({"QuantizeLinear"})
+
+    def rewrite(self, node: ir.Node) -> bool:
+        zero = _signed(node, 2)
+        if zero is None or zero.size != 1 or not zero.any() or "output_dtype" in node.attributes:
+            return False
+        readers = _readers(node.outputs[0])
+        if readers is None:
+            return False
+        for reader, places in [(node, (2,)), *readers]:
+            for at in places:
+                array = _signed(reader, at)
+                assert array is not None
+                reader.replace_input_with(at, self.new_constant(reader, _unsigned(array)))
+            if reader.op_type != "DequantizeLinear":
+                reader.outputs[0].dtype = ir.DataType.UINT8
+        return True
+
+
+def _signed(node: ir.Node, at: int) -> np.ndarray | None:
+    """The input at that place, if it is a small constant of int8."""
+    array = small_constant(node.inputs[at]) if len(node.inputs) > at else None
+    return None if array is None or array.dtype != np.int8 else array
+
+
+def _readers(value: ir.Value) -> list[tuple[ir.Node, tuple[int, ...]]] | None:
+    """What reads quantized numbers, with the places of the constants that go with them; None if not all is known."""
+    found: list[tuple[ir.Node, tuple[int, ...]]] = []
+    if value.is_graph_output():
+        return None
+    for node, place in value.uses():
+        places = {"DequantizeLinear": (2,), "Clip": (1, 2)}.get(node.op_type)
+        if place or places is None or any(_signed(node, at) is None for at in places):
+            return None
+        found.append((node, places))
+        if node.op_type == "Clip":
+            further = _readers(node.outputs[0])
+            if further is None:
+                return None
+            found += further
+    return found
+
+
 class _Unsigned(ComputedTensor):
     """A tensor of int8 as uint8, 128 higher."""
 

@@ -6,7 +6,7 @@ import numpy as np
 import onnx_ir as ir
 import pytest
 
-from nxconvert.passes import RemoveUnused, UnsignedWeights, optimize
+from nxconvert.passes import RemoveUnused, UnsignedActivations, UnsignedWeights, optimize
 
 from .models import model, operators, run
 
@@ -106,7 +106,7 @@ def test_products_of_integers(clip: str, highest: int, dtype: ir.DataType) -> No
 
 def test_what_has_to_stay() -> None:
     signed = layer("Conv", activation="zs", zs=np.int8(3))
-    assert not UnsignedWeights()(signed).modified, "activations of int8 are added in 32 bits anyway"
+    assert not UnsignedWeights()(signed).modified, "activations of int8 want weights of int8"
     computed = model(
         "(float[4, 12] x, int8[12, 5] w) => (float[4, 5] y) { q = QuantizeLinear(x, s, zx)  "
         "dx = DequantizeLinear(q, s, zx)  dw = DequantizeLinear(w, s, zw)  y = MatMul(dx, dw) }",
@@ -136,3 +136,42 @@ def test_a_weight_that_others_read_is_copied() -> None:
     assert operators(graph).count("DequantizeLinear") == 3
     for got, want in zip(run(graph, {"x": x}), before, strict=True):
         np.testing.assert_array_equal(got, want)
+
+
+def network(zero: int, high: int = 127) -> ir.Model:
+    """A quantized convolution of int8 throughout, with results of the largest products."""
+    text = (
+        "(float[1, 2, 6, 6] x) => (float[1, 3, 4, 4] y) { q = QuantizeLinear(x, s, zx)  c = Clip(q, low, high)  "
+        "dx = DequantizeLinear(c, s, zx)  dw = DequantizeLinear(w, s, zw)  r = Conv(dx, dw)  "
+        "qr = QuantizeLinear(r, t, zx)  y = DequantizeLinear(qr, t, zx) }"
+    )
+    limits = {"low": np.int8(-128), "high": np.int8(high)}
+    constants = {**SCALES, **limits, "zx": np.int8(zero), "t": np.float32(0.7), "w": largest_weights(3, 2, 3, 3)}
+    return model(text, constants)
+
+
+@pytest.mark.parametrize("high", [127, 100])
+def test_activations_become_unsigned(high: int) -> None:
+    graph = network(-120, high)
+    x = np.random.default_rng(1).uniform(0, 5, (1, 2, 6, 6)).astype(np.float32)
+    exact = run(graph, {"x": x})[0]
+    assert UnsignedActivations()(graph).modified
+    np.testing.assert_array_equal(run(graph, {"x": x})[0], exact)
+    optimize(graph)
+    assert {v.dtype for node in graph.graph for v in node.outputs} == {ir.DataType.FLOAT, ir.DataType.UINT8}
+    np.testing.assert_allclose(on_integer_kernels(graph, x), exact, atol=0.7 * 1.01)
+
+
+def test_activations_that_stay_signed() -> None:
+    assert not UnsignedActivations()(network(0)).modified, "symmetric quantization is for accelerators"
+    shown = model(
+        "(float[4] x) => (float[4] y, int8[4] q) { q = QuantizeLinear(x, s, z)  y = DequantizeLinear(q, s, z) }",
+        {"s": np.float32(0.02), "z": np.int8(3)},
+    )
+    assert not UnsignedActivations()(shown).modified
+    cast = model(
+        "(float[4] x) => (float[4] y, int32[4] c) { q = QuantizeLinear(x, s, z)  y = DequantizeLinear(q, s, z)  "
+        "c = Cast<to = 6>(q) }",
+        {"s": np.float32(0.02), "z": np.int8(3)},
+    )
+    assert not UnsignedActivations()(cast).modified

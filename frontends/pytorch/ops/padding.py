@@ -34,8 +34,8 @@ def padded(op: Builder, x: Value, pad: Int | Sequence[Int], mode: str, value: Nu
     more, less = _signs(pairs)
     if mode == "constant" and more:
         return _grown(op, x, _without_zeros(pairs), mode, value)
-    if mode == "replicate":
-        # The edge is that of the tensor before it is cropped: nothing may be left of it.
+    if mode in ("replicate", "reflect"):
+        # The edge, and what is reflected, is that of the tensor before it is cropped: nothing may be left of it.
         return _cropped(op, _grown(op, x, more, mode), less)
     return _grown(op, _cropped(op, x, less), more, mode)
 

@@ -23,7 +23,7 @@ def test_constant(dtype: torch.dtype, pad: list[int]) -> None:
 
 
 @pytest.mark.parametrize("mode", ["reflect", "replicate", "circular"])
-@pytest.mark.parametrize("pad", [[2, 3], [2, 3, 1, 2], [2, 0], [-1, 2, 1, -2], [-1, -2], [0, 0, 1, 1], [0, 0]])
+@pytest.mark.parametrize("pad", [[2, 3], [2, 3, 1, 2], [2, 0], [-1, 2, 1, -2], [-1, -2], [-4, 4], [0, 0, 1, 1], [0, 0]])
 def test_of_images(mode: str, pad: list[int]) -> None:
     x = X if len(pad) == 4 else X[0]
     check("pad", x, pad, mode)
