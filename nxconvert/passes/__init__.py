@@ -25,7 +25,7 @@ from nxconvert.passes.fusion import FoldAffineIntoWeights, MatMulToGemm, PadInto
 from nxconvert.passes.gelu import RecognizeGelu
 from nxconvert.passes.masks import DropIdleMasks
 from nxconvert.passes.opset import NEWEST_OPSET, OLDEST_OPSET, convert_opset
-from nxconvert.passes.quantized import UnsignedActivations, UnsignedWeights
+from nxconvert.passes.quantized import UnsignedActivations, UnsignedWeights, WidenLoneWeights
 from nxconvert.passes.rewriting import NodePass, Sweep
 from nxconvert.passes.rows import FlattenRows
 from nxconvert.passes.scales import FoldScalesIntoWeights
@@ -68,6 +68,7 @@ __all__ = [
     "TransposeWeights",
     "UnsignedActivations",
     "UnsignedWeights",
+    "WidenLoneWeights",
     "convert_opset",
     "default_passes",
     "optimize",
@@ -101,6 +102,7 @@ def default_passes() -> list[ir.passes.PassBase]:
                 TransposeWeights(),
                 FoldAffineIntoWeights(),
                 FoldScalesIntoWeights(),
+                WidenLoneWeights(),
                 UnsignedActivations(),
                 UnsignedWeights(),
             ]

@@ -6,11 +6,14 @@ import numpy as np
 import onnx_ir as ir
 
 from nxconvert.formats.tensors import ComputedTensor
+from nxconvert.passes.emitter import Emitter
 from nxconvert.passes.rewriting import (
     Names,
     NodePass,
     add_initializer,
+    change,
     constant,
+    int_attribute,
     only_use,
     producer,
     small_constant,
@@ -73,6 +76,51 @@ class UnsignedWeights(NodePass):
             known = add_initializer(self.home, _Unsigned(tensor), self.names.unique(f"{weight.name}.unsigned"))
             self._known[weight] = known
         return known
+
+
+class WidenLoneWeights(NodePass):
+    """The weight of a `MatMul` that multiplies floats by a quantized weight is cast and scaled, not dequantized.
+
+    ONNX Runtime makes `DequantizeLinear` and `MatMul` one node that quantizes the floats, too, to 8 bits of their own
+    choice. The model says that they are floats; a `Cast` and a `Mul` are the same numbers, and taken at their word.
+
+    - Weight, scale and zero point are constants; there may be a `Transpose` in between.
+    - What is dequantized with a constant scale is no float: such a layer is computed in integers, as it should be.
+    """
+
+    op_types = frozenset({"MatMul"})
+
+    def rewrite(self, node: ir.Node) -> bool:
+        turned = producer(node.inputs[1], "Transpose")
+        weight = producer(node.inputs[1] if turned is None else turned.inputs[0], "DequantizeLinear")
+        if weight is None or _is_quantized(node.inputs[0]) or "block_size" in weight.attributes:
+            return False
+        integers, scale = constant(weight.inputs[0]), constant(weight.inputs[1])
+        zero = constant(weight.inputs[2]) if len(weight.inputs) > 2 and weight.inputs[2] is not None else None
+        if integers is None or scale is None or (zero is None and len(weight.inputs) > 2):
+            return False
+        emit = Emitter(weight, self.home, self.names)
+        dims = integers.shape.numpy()
+        axis = int_attribute(weight, "axis", 1) % len(dims)
+        along = [-1 if i == axis and scale.size > 1 else 1 for i in range(len(dims))]
+        y = emit("Cast", weight.inputs[0], dtype=scale.dtype, shape=dims, to=int(scale.dtype))
+        if zero is not None and zero.numpy().any():
+            y = emit("Sub", y, emit.constant(zero.numpy().reshape(along), scale.dtype), dtype=scale.dtype, shape=dims)
+        change(weight, "Mul", [y, emit.constant(scale.numpy().reshape(along), scale.dtype)])
+        return True
+
+
+def _is_quantized(value: ir.Value | None) -> bool:
+    """Whether floats are what integers of a constant scale stand for, moved about at most."""
+    dequantize = _dequantizes(value)
+    return dequantize is not None and constant(dequantize.inputs[1]) is not None
+
+
+def _dequantizes(value: ir.Value | None) -> ir.Node | None:
+    """The node whose results `value` is made of, by nodes that only move them."""
+    while (mover := producer(value, *_MOVERS)) is not None:
+        value = mover.inputs[0]
+    return producer(value, "DequantizeLinear")
 
 
 class UnsignedActivations(NodePass):
@@ -156,7 +204,5 @@ def _is_byte(value: ir.Value | None) -> bool:
 
 def _stands_for_bytes(value: ir.Value | None) -> bool:
     """Whether floats are what uint8 stands for, moved about at most."""
-    while (mover := producer(value, *_MOVERS)) is not None:
-        value = mover.inputs[0]
-    dequantize = producer(value, "DequantizeLinear")
+    dequantize = _dequantizes(value)
     return dequantize is not None and _is_byte(dequantize.inputs[0])

@@ -6,7 +6,7 @@ import numpy as np
 import onnx_ir as ir
 import pytest
 
-from nxconvert.passes import RemoveUnused, UnsignedActivations, UnsignedWeights, optimize
+from nxconvert.passes import RemoveUnused, UnsignedActivations, UnsignedWeights, WidenLoneWeights, optimize
 
 from .models import model, operators, run
 
@@ -175,3 +175,50 @@ def test_activations_that_stay_signed() -> None:
         {"s": np.float32(0.02), "z": np.int8(3)},
     )
     assert not UnsignedActivations()(cast).modified
+
+
+LONE = {
+    "one scale": (64, 32, "DequantizeLinear(w, s)", {"s": np.float32(0.02)}),
+    "zero point": (64, 32, "DequantizeLinear(w, s, z)", {"s": np.float32(0.02), "z": np.int8(3)}),
+    "a scale for each column": (64, 32, "DequantizeLinear<axis = 1>(w, s)", {"s": np.linspace(0.01, 0.1, 32)}),
+    "a scale for each row": (
+        64, 32, "DequantizeLinear<axis = 0>(w, s, z)",
+        {"s": np.linspace(0.01, 0.1, 64), "z": np.arange(64).astype(np.int8)},
+    ),
+    "transposed": (32, 64, "DequantizeLinear<axis = 0>(w, s)", {"s": np.linspace(0.01, 0.1, 32)}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", LONE)
+def test_floats_are_not_quantized_along_with_a_weight(kind: str) -> None:
+    rows, columns, call, constants = LONE[kind]
+    floats = {key: value.astype(np.float32) if value.dtype == np.float64 else value for key, value in constants.items()}
+    turn = "m = Transpose<perm = [1, 0]>(d)" if kind == "transposed" else "m = Identity(d)"
+    graph = model(
+        f"(float[2, 3, 64] x) => (float[2, 3, 32] y) {{ d = {call}  {turn}  y = MatMul(x, m) }}",
+        {**floats, "w": largest_weights(rows, columns)},
+    )
+    x = np.random.default_rng(1).standard_normal((2, 3, 64)).astype(np.float32)
+    exact = run(graph, {"x": x})[0]
+    optimize(graph)
+    assert "DequantizeLinear" not in operators(graph)
+    np.testing.assert_allclose(run(graph, {"x": x})[0], exact, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(on_integer_kernels(graph, x), exact, rtol=1e-4, atol=1e-4)
+
+
+def test_quantized_layers_stay_quantized() -> None:
+    assert not WidenLoneWeights()(layer("MatMul")).modified
+    assert not WidenLoneWeights()(layer("moved")).modified
+
+
+def test_floats_quantized_by_their_own_range_are_floats_to_a_runtime() -> None:
+    text = (
+        "(float[2, 3, 64] x) => (float[2, 3, 32] y) { a = Abs(x)  top = ReduceMax<keepdims = 0>(a)  sx = Div(top, c)  "
+        "q = QuantizeLinear(x, sx, z)  dx = DequantizeLinear(q, sx, z)  d = DequantizeLinear(w, s)  y = MatMul(dx, d) }"
+    )
+    constants = {"s": np.float32(0.02), "c": np.float32(127), "z": np.int8(0), "w": largest_weights(64, 32)}
+    graph = model(text, constants)
+    x = np.random.default_rng(1).standard_normal((2, 3, 64)).astype(np.float32)
+    exact = run(graph, {"x": x})[0]
+    optimize(graph)
+    np.testing.assert_allclose(on_integer_kernels(graph, x), exact, rtol=1e-4, atol=1e-4)
