@@ -132,7 +132,7 @@ aten = AtenTable(
         "bool": lambda x: isinstance(x, bool),
         "str": lambda x: isinstance(x, str),
         "Quantized": lambda x: isinstance(x, QuantizedValue),
-        "Complex": lambda x: isinstance(x, ComplexValue),
+        "Complex": lambda x: isinstance(x, (ComplexValue, complex)),
         "ComplexDType": lambda x: isinstance(x, int) and x in COMPLEX_CODES,
         "Nested": lambda x: isinstance(x, NestedValue),
     },

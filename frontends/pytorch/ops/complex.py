@@ -154,7 +154,7 @@ def _pair(op: Builder, a: Any, b: Any) -> tuple[Complex | Value, Complex | Value
     """Two operands, at least one of them complex, with parts of one dtype."""
     parts = [x.real for x in (a, b) if isinstance(x, ComplexValue)]
     reals = [x for x in (a, b) if isinstance(x, Value)]
-    like = promote(op, *parts, *reals)[0]
+    like = promote(op, *parts, *reals, to_float=True)[0]
     return _operand(op, a, ComplexValue(like, like)), _operand(op, b, ComplexValue(like, like))
 
 

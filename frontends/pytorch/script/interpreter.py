@@ -85,6 +85,7 @@ class Interpreter(Machine):
             ast.List: lambda node, frame: ListCell(tuple(self.evaluate(item, frame) for item in node.elts)),
             ast.Dict: self._dict,
             ast.UnaryOp: lambda node, frame: numbers.calculate(self.op, "neg", self.evaluate(node.operand, frame)),
+            ast.BinOp: lambda node, frame: ast.literal_eval(node),  # a complex number, 2.-1.j
         }
 
     # ---- where we are ------------------------------------------------------------------------------------------------

@@ -121,6 +121,8 @@ class Loader:
             if isinstance(raw, TensorData) and not raw.shape and raw.quantizer is None and not raw.is_complex:
                 self._constants[name] = Box(self._op.weight(raw.to_ir(path), path, ("number", raw.key), NumberConstant))
                 self._constants[name].born = BEFORE_EVERYTHING
+            elif isinstance(raw, TensorData) and not raw.shape and raw.is_complex:
+                self._constants[name] = complex(raw.numpy())
             else:
                 self._constants[name] = self.load(raw, path)
         return self._constants[name]

@@ -289,7 +289,7 @@ def is_number(x: Any) -> bool:
 
 def is_static(x: Any) -> bool:
     """Whether ``x`` is known and cannot change."""
-    return x is None or (isinstance(x, (bool, int, float, str, EnumMember)) and not isinstance(x, OpenText))
+    return x is None or (isinstance(x, (bool, int, float, complex, str, EnumMember)) and not isinstance(x, OpenText))
 
 
 class Journal:

@@ -248,3 +248,17 @@ def test_more_functions_of_math() -> None:
         ]
 
     check(program, (torch.tensor(2.7),), (torch.tensor(-2.5),), (torch.tensor(0.25),))
+
+
+def test_complex_numbers_in_the_code():
+    """``2.-1.j``: the only arithmetic that TorchScript's code writes with operators."""
+
+    class Spin(torch.nn.Module):
+        def forward(self, x):
+            z = torch.view_as_complex(x)
+            turned = (2 - 1j) - z * (1 + 2j)
+            counted = torch.arange(3)[:, None] * 2j
+            return torch.view_as_real((turned + counted) / (-0.5 + 1j)), torch.view_as_real(x[..., 0] * (-3j))
+
+    x = torch.randn(3, 4, 2)
+    check(torch.jit.trace(Spin(), x), (x,), free=(False,))
