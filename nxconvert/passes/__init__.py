@@ -37,6 +37,7 @@ from nxconvert.passes.simplify import (
     ComposeSqueezes,
     ComposeTransposes,
     DivideByReciprocals,
+    SpellOutPads,
 )
 
 __all__ = [
@@ -64,6 +65,7 @@ __all__ = [
     "PadIntoWindow",
     "RecognizeGelu",
     "RemoveUnused",
+    "SpellOutPads",
     "Sweep",
     "TransposeWeights",
     "UnsignedActivations",
@@ -83,6 +85,7 @@ def default_passes() -> list[ir.passes.PassBase]:
         ComposeReshapes(),
         ComposeSqueezes(),
         ComposeSlices(),
+        SpellOutPads(),
         ComposeCasts(),
         ComposeIntegers(),
         DropExpands(),

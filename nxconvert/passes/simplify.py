@@ -104,6 +104,27 @@ def _axes(node: ir.Node) -> list[int] | None:
     return None if dims is None or axes is None else sorted(axis % dims for axis in axes)
 
 
+class SpellOutPads(NodePass):
+    """`Pad` of some axes says what it does to all of them, if that is constant.
+
+    Where a `Transpose` is beside it, ONNX Runtime (up to 1.32 at least) reads the amounts as if they were of all axes.
+    """
+
+    op_types = frozenset({"Pad"})
+
+    def rewrite(self, node: ir.Node) -> bool:
+        dims, amounts = rank(node.inputs[0]), integers(node.inputs[1])
+        axes = integers(node.inputs[3]) if len(node.inputs) > 3 else None
+        if dims is None or amounts is None or axes is None:
+            return False
+        pads = [0] * (2 * dims)
+        for i, axis in enumerate(axes):
+            pads[axis % dims], pads[axis % dims + dims] = amounts[i], amounts[i + len(axes)]
+        inputs = [node.inputs[0], self.new_constant(node, pads), node.inputs[2]]
+        change(node, "Pad", inputs[: 3 if inputs[2] is not None else 2], list(node.attributes.values()))
+        return True
+
+
 class ComposeSlices(NodePass):
     """`Slice` of a `Slice` along other axes is one `Slice`. All bounds are constants."""
 

@@ -15,6 +15,7 @@ from nxconvert.passes import (
     ComposeTransposes,
     DivideByReciprocals,
     EliminateIdentities,
+    SpellOutPads,
 )
 
 from .models import assert_rewritten, model, operators
@@ -206,3 +207,23 @@ def test_a_reciprocal_that_others_read_stays():
     assert not DivideByReciprocals()(graph).modified
     graph = model("(float[A] k) => (float[A] y) { r = Reciprocal(k)  y = Mul(r, r) }")
     assert not DivideByReciprocals()(graph).modified
+
+
+@pytest.mark.parametrize("axes", ["2, 3", "-1, -2", "3, 0"])
+def test_pads_are_of_all_axes(axes):
+    graph = model(
+        f"""(float[A, B, C, D] x) => (float[P, Q, R, S] y)
+        <int64[4] pads = {{1, 2, 3, 4}}, int64[2] axes = {{{axes}}}>
+        {{ t = Transpose<perm = [0, 3, 1, 2]>(x)  y = Pad(t, pads, , axes) }}"""
+    )
+    assert_rewritten(SpellOutPads(), graph, ["Transpose", "Pad"], A=2, B=4, C=5, D=3)
+    assert len(graph.graph[1].inputs) == 2
+    assert graph.graph[1].inputs[1].const_value.shape == (8,)
+
+
+def test_pads_that_are_computed_keep_their_axes():
+    graph = model(
+        """(float[A, B] x, int64[2] pads) => (float[P, Q] y) <int64[1] axes = {1}>
+        { y = Pad(x, pads, , axes) }"""
+    )
+    assert not SpellOutPads()(graph).modified

@@ -58,18 +58,16 @@ def _without_zeros(pairs: Pairs) -> Pairs:
 def _grown(op: Builder, x: Value, pairs: Pairs, mode: str, value: Number | None = None) -> Value:
     if not pairs:
         return x
-    axes = sorted(pairs)
     if mode == "circular" and 0 in x.dims:
         return filled(op, [d + sum(pairs.get(axis, (0, 0))) for axis, d in enumerate(x.dims)], 0, x.etype)
-    around = [pairs[axis][0] for axis in axes] + [pairs[axis][1] for axis in axes]
+    around = [pairs.get(axis, (0, 0))[end] for end in (0, 1) for axis in range(x.rank)]
     filler: Any
     if isinstance(value, (Dim, Scalar)):
         filler = as_tensor(op, value, x.etype)
     else:
         filler = convert_number(value, x.etype) if value else None
-    every = None if axes == list(range(x.rank)) else axes
     name = None if mode == "constant" else MODES[mode]
-    return emit(op, "Pad", x, around, filler, every, mode=name)
+    return emit(op, "Pad", x, around, filler, mode=name)
 
 
 def _cropped(op: Builder, x: Value, pairs: Pairs) -> Value:
