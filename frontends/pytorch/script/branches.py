@@ -85,20 +85,8 @@ def _merge(ip: Machine, condition: Value, frame: Frame, then: Outcome, otherwise
                 [v for spec, pair in zip(specs, ends, strict=True) for v in abstract.flatten(ip, spec, pair[side])]
             )
     types = [type_ for spec in specs for type_ in abstract.types_of(ip.op, spec)]
-    outputs: tuple[Value, ...] = ()
-    if not then.op.nodes and not otherwise.op.nodes and all(_choosable(a, b) for a, b in zip(*values, strict=True)):
-        outputs = tuple(ip.op.Where(condition, a, b) for a, b in zip(*values, strict=True))
-    elif types:
-        graphs = {
-            "then_branch": then.op.graph(values[0], "then_branch"),
-            "else_branch": otherwise.op.graph(values[1], "else_branch"),
-        }
-        outputs = ip.op.node("If", [condition], graphs, types)
-    if not outputs:
-        then.op.discard()
-        otherwise.op.discard()
-    remaining = iter(outputs)
     aliases = _Aliases(ip, condition, then, otherwise)
+    remaining = iter(_outputs(ip, condition, (then, otherwise), list(zip(*values, strict=True)), types))
     for key, spec, (a, b) in zip(keys, specs, pairs, strict=True):
         merged = _negated(ip, spec) if isinstance(spec, Decided) else abstract.rebuild(ip, spec, remaining)
         if isinstance(key[0], str):
@@ -109,6 +97,36 @@ def _merge(ip: Machine, condition: Value, frame: Frame, then: Outcome, otherwise
                 merged = key[0]  # whose kin tells what the graph holds
         aliases.add(merged, a, b)
     aliases.settle()
+
+
+def _outputs(
+    ip: Machine,
+    condition: Value,
+    branches: tuple[Outcome, Outcome],
+    pairs: list[tuple[Value, Value]],
+    types: list[TensorType],
+) -> list[Value]:
+    """One value for each pair of those that the branches end with: what a branch computes comes out of an ``If``, what
+    was there before is chosen without one.
+    """
+    own = {value for branch in branches for node in branch.op.nodes for value in node.outputs}
+    merged: dict[tuple[Value, Value], Value] = {}
+    computed: dict[tuple[Value, Value], TensorType] = {}
+    for pair, type_ in zip(pairs, types, strict=True):
+        if own.isdisjoint(pair) and (pair[0] is pair[1] or _choosable(*pair)):
+            merged[pair] = pair[0] if pair[0] is pair[1] else ip.op.Where(condition, *pair)
+        else:
+            computed.setdefault(pair, type_)
+    if computed:
+        graphs = {
+            name: branch.op.graph([pair[side] for pair in computed], name)
+            for side, (name, branch) in enumerate(zip(("then_branch", "else_branch"), branches, strict=True))
+        }
+        merged.update(zip(computed, ip.op.node("If", [condition], graphs, list(computed.values())), strict=True))
+    else:
+        for branch in branches:
+            branch.op.discard()
+    return [merged[pair] for pair in pairs]
 
 
 def _choosable(a: Value, b: Value) -> bool:

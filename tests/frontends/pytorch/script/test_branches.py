@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import NamedTuple
 
 import pytest
@@ -12,7 +13,7 @@ torch = pytest.importorskip("torch", reason="PyTorch is not installed: pip insta
 
 from torch import Tensor, nn  # noqa: E402
 
-from tests.frontends.pytorch.script.harness import check, refused  # noqa: E402
+from tests.frontends.pytorch.script.harness import check, convert, refused, save  # noqa: E402
 
 UP, DOWN = torch.tensor([0.5, 1.5, 2.0]), torch.tensor([-0.5, -1.5, 1.0])
 
@@ -408,3 +409,19 @@ def test_complex_tensors_through_branches_and_loops() -> None:
         return z.abs(), torch.view_as_real(y)
 
     check(program, (UP[0], UP[1]), (-UP[0], UP[2]), rtol=1e-4, atol=1e-4)
+
+
+def test_what_a_branch_only_passes_on_needs_no_if(tmp_path: Path) -> None:
+    def program(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor, int]:
+        a, b, n = x, y, 1
+        if x.sum() > 0:
+            a, b, n = y, x, 2
+            c = torch.relu(x).sum()
+        else:
+            c = y.sum()
+        return a + c, b, n
+
+    model = convert(save(program, str(tmp_path)), tmp_path / "model.onnx", {"x": "float32[3]", "y": "float32[3]"}, None)
+    (branch,) = (node for node in model.graph.node if node.op_type == "If")
+    assert len(branch.output) == 1
+    check(program, (UP, DOWN), (DOWN, UP))
