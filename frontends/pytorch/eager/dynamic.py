@@ -39,6 +39,11 @@ class Free:
     shapes: dict[str, Any] | None = None
     names: dict[str, dict[int, str | None]] = field(default_factory=dict)
 
+    def tensors(self) -> dict[str, torch.Tensor]:
+        """The tensors among the arguments by flat name, in the order in which PyTorch takes containers apart."""
+        leaves, _ = pytree.tree_flatten_with_path(self.arguments)
+        return {".".join(map(_key, path)): leaf for path, leaf in leaves if isinstance(leaf, torch.Tensor)}
+
 
 def free_sizes(arguments: Mapping[str, Any], dynamic: Any) -> Free:
     """What `dynamic` says about the example inputs.
@@ -78,6 +83,11 @@ def _nested(arguments: Mapping[str, Any], dynamic: Any) -> Any:
     return nested
 
 
+def _key(key: Any) -> str:
+    """A step of a path as flat names spell it: PyTorch has a class for each kind of container."""
+    return str(next(getattr(key, attribute) for attribute in ("key", "idx", "name") if hasattr(key, attribute)))
+
+
 class _Walk:
     """Goes through inputs and what is said of them side by side; collects the names of free axes."""
 
@@ -99,7 +109,7 @@ class _Walk:
             keys = list(getattr(value, "_fields", range(len(value))))
             specs = _children(path, keys, spec)
             pairs = [self.visit(f"{path}.{key}", x, specs[key]) for key, x in zip(keys, value, strict=True)]
-            return _like(value, [item for item, _ in pairs]), _plain_like(value, [shape for _, shape in pairs])
+            return _like(value, [item for item, _ in pairs]), _like(value, [shape for _, shape in pairs])
         if isinstance(value, int | float | str | bool):
             return value, spec if isinstance(value, int) and _is_torch(spec) else None
         return self._registered(path, value, spec)
@@ -219,7 +229,3 @@ def _like(container: Any, items: Any) -> Any:
         copy = container.copy()
         copy.update(items)
         return copy
-
-
-def _plain_like(container: Any, items: list[Any]) -> Any:
-    return items if isinstance(container, list) else tuple(items)

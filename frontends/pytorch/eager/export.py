@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 import json
 import re
+import sysconfig
 import traceback
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -23,6 +26,7 @@ from nxconvert.frontends.pytorch.export.signature import user_inputs
 from nxconvert.frontends.pytorch.export.sizes import bare_symbol
 
 _TORCH = str(Path(torch.__file__).parent)
+_NOT_THE_USERS = (_TORCH, sysconfig.get_path("stdlib"), str(Path(__file__).parent), "<")
 # What torch.export says of a computation on the values of tensors that Python wants to decide about.
 _DATA_DEPENDENT = ("GuardOnDataDependentSymNode", "DataDependentOutputException", "UnsupportedOperatorException")
 _FRAME = re.compile(r'File "(?P<file>[^"]+)", line (?P<line>\d+), in (?!<module>)')
@@ -38,8 +42,11 @@ def as_module(model: Any) -> torch.nn.Module:
     Raises:
         UsageError: it is nothing that can be called.
     """
+    if isinstance(model, torch.nn.DataParallel | torch.nn.parallel.DistributedDataParallel):
+        return as_module(model.module)
     if isinstance(model, torch.nn.Module):
-        return model
+        compiled = getattr(model, "_orig_mod", None)  # torch.compile's, which only runs faster
+        return compiled if isinstance(compiled, torch.nn.Module) else model
     if not callable(model):
         raise UsageError(
             f"{type(model).__name__} is no model: give a torch.nn.Module, a torch.export.ExportedProgram or a function."
@@ -100,20 +107,21 @@ def export(
                     module, bound.args, bound.kwargs, dynamic_shapes=free.shapes, strict=False
                 )
         except Exception as error:
-            raise _refused(title, error) from error
+            raise _refused(title, error, module, bound) from error
         return _named(program_of(exported), free, exported, warn)
 
 
 def program_of(exported: torch.export.ExportedProgram) -> Program:
     """An exported program as a file would describe it; its weights are views of the live tensors."""
     try:
-        serializer = serialize.GraphModuleSerializer(exported.graph_signature, exported.module_call_graph)
+        serializer = serialize.GraphModuleSerializer(exported.graph_signature, [])
         with quiet():
             text = {
                 "graph_module": serializer.serialize(exported.graph_module),
                 "range_constraints": serialize.serialize_range_constraints(exported.range_constraints),
             }
             plain = json.loads(json.dumps(serialize._dataclass_to_dict(text), cls=serialize.EnumEncoder))
+        plain["graph_module"]["module_call_graph"] = [{"fqn": "", "signature": _call_signature(exported)}]
         tensors = describe_all({**exported.constants, **exported.state_dict})
         return decode_program({**plain, "torch_version": torch.__version__}, tensors)
     except NxConvertError:
@@ -125,6 +133,28 @@ def program_of(exported: torch.export.ExportedProgram) -> Program:
         ) from error
 
 
+def _call_signature(exported: torch.export.ExportedProgram) -> dict[str, Any]:
+    """How the program is called. PyTorch would write down containers only of classes that are registered for it."""
+    entry = exported.module_call_graph[0].signature
+    return {
+        "in_spec": json.dumps([1, _tree(exported.call_spec.in_spec)]),
+        "out_spec": json.dumps([1, _tree(exported.call_spec.out_spec)]),
+        "forward_arg_names": None if entry is None else entry.forward_arg_names,
+    }
+
+
+def _tree(spec: Any) -> dict[str, Any]:
+    if spec.is_leaf():
+        return {"type": None, "context": None, "children_spec": []}
+    context = spec.context
+    keys = list(getattr(context, "_fields", ())) or (context[1] if spec.type is defaultdict else context)
+    return {
+        "type": f"{spec.type.__module__}.{spec.type.__qualname__}",
+        "context": json.dumps([str(key) for key in keys]) if isinstance(keys, list) else None,
+        "children_spec": [_tree(child) for child in spec.children()],
+    }
+
+
 # ---- sizes -----------------------------------------------------------------------------------------------------------
 
 
@@ -132,12 +162,14 @@ def _named(
     program: Program, free: Free, exported: torch.export.ExportedProgram, warn: Callable[[str], None]
 ) -> Program:
     """The program with the names that its free sizes are to have."""
-    sizes = {item.name: item.sizes for item in user_inputs(program)}
+    # In the order of the arguments: what is in `*args` has other names in the program.
+    tensors = [item for item in user_inputs(program) if item.kind == "tensor"]
+    sizes = {path: item.sizes for path, item in zip(free.tensors(), tensors, strict=True)}
     names: dict[str, str] = {}
     fixed = []
     for path, axes in free.names.items():
         for axis, name in axes.items():
-            size = sizes[path][axis] if path in sizes else None
+            size = sizes[path][axis]
             if isinstance(size, int):
                 fixed.append(_fixed(path, axis, name, size, exported))
             symbol = bare_symbol(size) if isinstance(size, str) else None
@@ -147,8 +179,9 @@ def _named(
                 warn(f"the model wants '{names[symbol]}' and '{name}' to be equal; both are called '{names[symbol]}'.")
     if fixed:
         raise UsageError(
-            f"{'; '.join(fixed)}. Leave it out of dynamic (give it a number with --input), or change the code so that "
-            "it takes any size."
+            f"{'; '.join(fixed)}. Leave it out of dynamic (give it a number with --input), change the code so that it "
+            "takes any size, or take another way than torch.export, which fixes more than others (the steps of LSTM, "
+            "GRU and RNN layers, for one): via='script' or via='trace' (--via on the command line)."
         )
     return replace(program, names=names)
 
@@ -177,7 +210,7 @@ def _where_fixed(path: str, axis: int, exported: torch.export.ExportedProgram) -
 # ---- failures --------------------------------------------------------------------------------------------------------
 
 
-def _refused(title: str, error: Exception) -> NxConvertError:
+def _refused(title: str, error: Exception, module: torch.nn.Module, bound: inspect.BoundArguments) -> NxConvertError:
     """What to say of an error of torch.export."""
     kind, text = type(error).__name__, str(error)
     where = _users_line(error)
@@ -187,9 +220,9 @@ def _refused(title: str, error: Exception) -> NxConvertError:
         return UsageError(f"torch.export cannot keep the sizes of {title} free that dynamic names: {details}")
     if kind in _DATA_DEPENDENT or "data-dependent" in text:
         return ReadError(f"{title} decides by the values of tensors{at}, which torch.export cannot follow. {_WAYS_OUT}")
-    if type(error).__module__.startswith("torch.") or "torch.export" in brief(error):
+    if _runs(module, bound):
         return ReadError(f"torch.export makes no program of {title}: {kind}{at}: {brief(error)} {_WAYS_OUT}")
-    return ReadError(f"{title} fails under torch.export on the example inputs: {kind}{at}: {brief(error)}")
+    return ReadError(f"{title} does not run on the example inputs: {kind}{at}: {brief(error)}")
 
 
 def _users_line(error: Exception) -> str:
@@ -198,10 +231,24 @@ def _users_line(error: Exception) -> str:
     frames = [
         f"{frame.filename}:{frame.lineno}"
         for frame in traceback.extract_tb(error.__traceback__)
-        if not frame.filename.startswith((_TORCH, __file__, "<"))
+        if _is_users(frame.filename)
     ]
-    found = [place for place in named if not place.startswith(_TORCH)] or frames
+    found = [place for place in named if _is_users(place)] or frames
     return found[-1] if found else ""
+
+
+def _is_users(file: str) -> bool:
+    return not file.startswith(_NOT_THE_USERS) or ("site-packages" in file and not file.startswith(_TORCH))
+
+
+def _runs(module: torch.nn.Module, bound: inspect.BoundArguments) -> bool:
+    """Whether the module runs on its example inputs at all, which tells whose fault a failure is."""
+    try:
+        with untouched(module, runs=True), quiet():
+            module(*copy.deepcopy(bound.args), **copy.deepcopy(bound.kwargs))
+    except Exception:
+        return False
+    return True
 
 
 def brief(error: Exception) -> str:

@@ -12,12 +12,11 @@ from typing import Any
 
 import onnx_ir as ir
 import torch
-from torch.utils import _pytree as pytree
 
 from nxconvert.arguments import bind_named, nested
 from nxconvert.errors import InputError, ReadError, UsageError
 from nxconvert.formats.torch_archive import open_archive
-from nxconvert.frontends.pytorch.eager.dynamic import free_sizes
+from nxconvert.frontends.pytorch.eager.dynamic import Free, free_sizes
 from nxconvert.frontends.pytorch.eager.export import as_module, bind, brief, export, program_of
 from nxconvert.frontends.pytorch.eager.untouched import quiet, untouched
 from nxconvert.frontends.pytorch.export.model import lower_program
@@ -91,8 +90,7 @@ def _read_traced(module: torch.nn.Module, live: LiveModel, options: ReadOptions)
         f"{live.title} was traced: every decision its code takes is the one that it took for the example inputs, "
         "whatever the inputs are later."
     )
-    specs = _specs(free.arguments, free.names)
-    return _read_archive(traced, replace(options, inputs=specs, constants={}))
+    return _read_archive(traced, replace(options, inputs=_specs(free), constants={}))
 
 
 def _scripted(module: torch.nn.Module, live: LiveModel) -> Any:
@@ -108,11 +106,13 @@ def _read_scripted(module: Any, live: LiveModel, options: ReadOptions) -> ir.Mod
     """A scripted or traced module, whose inputs are declared by example, or open."""
     if options.inputs is None and (live.args or live.kwargs):
         of_method = isinstance(module, torch.nn.Module)
+        if of_method and not hasattr(module, "forward"):
+            raise ReadError(f"TorchScript keeps no forward of {live.title}, which has several in one; try via='trace'.")
         schema = (module.forward if of_method else module).schema
         names = [argument.name for argument in schema.arguments][of_method:]
         arguments = {**dict(zip(names, live.args or (), strict=False)), **live.kwargs}
         free = free_sizes(arguments, live.dynamic)
-        options = replace(options, inputs=_specs(arguments, free.names))
+        options = replace(options, inputs=_specs(free))
     return _read_archive(module, options)
 
 
@@ -197,22 +197,14 @@ def _hints(module: torch.nn.Module, missing: list[str]) -> list[str]:
     return []
 
 
-def _specs(arguments: Mapping[str, Any], names: Mapping[str, Mapping[int, str | None]]) -> dict[str, InputSpec]:
+def _specs(free: Free) -> dict[str, InputSpec]:
     """The declarations that say of example inputs what is fixed and what is free."""
     specs: dict[str, InputSpec] = {}
-    for path, leaf in pytree.tree_flatten_with_path(dict(arguments))[0]:
-        if not isinstance(leaf, torch.Tensor):
-            continue
-        name = ".".join(_key(key) for key in path)
+    for name, leaf in free.tensors().items():
         spec = InputSpec.like(leaf)
         dtype = ir.DataType[DTYPES[spec.dtype or "float32"]]
         usual = axis_names(name, len(spec.dims), dtype, first=not specs)
-        free = names.get(name, {})
-        dims = [(free[axis] or usual[axis]) if axis in free else size for axis, size in enumerate(spec.dims)]
+        named = free.names.get(name, {})
+        dims = [(named[axis] or usual[axis]) if axis in named else size for axis, size in enumerate(spec.dims)]
         specs[name] = InputSpec(spec.dtype, tuple(dims))
     return specs
-
-
-def _key(key: Any) -> str:
-    """A step of a path as flat names spell it: PyTorch has a class for each kind of container."""
-    return str(next(getattr(key, attribute) for attribute in ("key", "idx", "name") if hasattr(key, attribute)))

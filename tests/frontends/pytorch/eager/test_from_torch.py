@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import random
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
 
 import nxconvert
+from nxconvert.interface import interface
 from nxconvert.live import LiveModelWarning
 from tests.frontends.pytorch.eager.harness import agree, torch
 
@@ -73,6 +74,21 @@ class Views(nn.Module):
         return y, self.wide * 2
 
 
+class Point(NamedTuple):
+    a: Any
+    b: Any
+
+
+class Points(nn.Module):
+    def forward(self, point: Any) -> Any:
+        return Point(point.a + 1, {"twice": point.b * 2})
+
+
+class Many(nn.Module):
+    def forward(self, *xs: Any) -> Any:
+        return sum(xs)
+
+
 class Whole(nn.Module):
     """Works with one size only."""
 
@@ -101,6 +117,20 @@ class TestInputs:
                 "more.m": "float32[3]",
             },
         )
+
+    def test_named_tuples_and_any_number_of_inputs(self) -> None:
+        names = {"point.a": "float32[batch,2]", "point.b": "float32[3]"}
+        agree(Points().eval(), (Point(rand(1, 2), rand(3)),), dynamic={"point": [True, None]}, inputs=names)
+        model = agree(Many().eval(), (rand(1, 2), rand(1, 2)), (rand(4, 2), rand(4, 2)), dynamic=[[True, True]])
+        assert [str(value.shape) for value in model.graph.inputs] == ["[batch,2]", "[batch,2]"]
+
+    def test_what_is_wrapped_around_a_module_is_left_out(self) -> None:
+        names = {"input": "float32[batch,4]"}
+        for wrap in (nn.DataParallel, torch.compile):
+            module = wrap(nn.Linear(4, 3)).eval()
+            model = nxconvert.from_torch(module, rand(2, 4), dynamic=True)
+            assert interface(model.graph.inputs) == names
+            assert set(model.graph.initializers) == {"weight", "bias"}
 
     def test_one_tensor_needs_no_tuple(self) -> None:
         model = nxconvert.from_torch(nn.Linear(4, 3).eval(), rand(2, 4))
@@ -140,7 +170,7 @@ class TestInputs:
             nxconvert.from_torch(module, example)
 
     def test_inputs_that_the_module_does_not_take(self) -> None:
-        with pytest.raises(nxconvert.ReadError, match=r"fails under torch.export.*RuntimeError.*\[2, 5\]"):
+        with pytest.raises(nxconvert.ReadError, match=r"does not run on the example.*RuntimeError.*\[2, 5\]"):
             nxconvert.from_torch(nn.Linear(4, 3).eval(), rand(2, 5))
         with pytest.raises(nxconvert.UsageError, match="give those with names as kwargs"):
             nxconvert.from_torch(nn.Linear(4, 3), {"input": rand(2, 4)})
@@ -304,6 +334,21 @@ class TestVia:
         assert "Converting a tensor to a Python boolean" in messages
         assert "Decides was traced: every decision" in messages
         assert str(model.graph.inputs[0].shape) == "[batch,3]"
+
+    def test_steps_that_torch_export_fixes(self) -> None:
+        module, dynamic = nn.LSTM(4, 3, batch_first=True).eval(), {"input": {0: "batch", 1: "steps"}}
+        with pytest.raises(nxconvert.UsageError, match=r"'steps', axis 1 .*works with 5 only.*via='trace'"):
+            nxconvert.from_torch(module, rand(2, 5, 4), dynamic=dynamic)
+        with pytest.warns(LiveModelWarning, match="was traced"):
+            agree(module, (rand(2, 5, 4),), (rand(3, 9, 4),), dynamic=dynamic, via="trace")
+        with pytest.raises(nxconvert.ReadError, match="keeps no forward of LSTM"):
+            nxconvert.from_torch(module, rand(2, 5, 4), via="script")
+
+    def test_modules_that_only_torchscript_knows(self) -> None:
+        quantized = torch.ao.quantization.quantize_dynamic(nn.Sequential(nn.Linear(4, 3)).eval(), {nn.Linear})
+        with pytest.raises(nxconvert.ReadError, match=r"torch.export makes no program of Sequential.*via='script'"):
+            nxconvert.from_torch(quantized, rand(2, 4))
+        agree(quantized, (rand(2, 4),), via="script", rtol=0.02)
 
     def test_arguments_by_name(self) -> None:
         with pytest.warns(LiveModelWarning, match="was traced"):
