@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -311,8 +311,14 @@ def flatten(name: str, value: Any) -> Iterator[tuple[str, np.ndarray]]:
         for key, item in value.items():
             yield from flatten(f"{name}.{key}", item)
     elif isinstance(value, list | tuple):
-        for index, item in enumerate(value):
-            yield from flatten(f"{name}.{index}", item)
+        for key, item in _items(value):
+            yield from flatten(f"{name}.{key}", item)
+
+
+def _items(value: Sequence[Any]) -> Iterable[tuple[int | str, Any]]:
+    """What is in a list or a tuple, by number; in a named tuple by name."""
+    fields = getattr(value, "_fields", None)
+    return enumerate(value) if fields is None else zip(fields, value, strict=True)
 
 
 def _leaf_names(name: str, value: Any) -> Iterator[str]:
@@ -320,8 +326,8 @@ def _leaf_names(name: str, value: Any) -> Iterator[str]:
         for key, item in value.items():
             yield from _leaf_names(f"{name}.{key}", item)
     elif isinstance(value, list | tuple):
-        for index, item in enumerate(value):
-            yield from _leaf_names(f"{name}.{index}", item)
+        for key, item in _items(value):
+            yield from _leaf_names(f"{name}.{key}", item)
     elif value is not None:
         yield name
 

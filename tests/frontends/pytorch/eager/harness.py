@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,8 @@ from nxconvert.interface import interface
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed: pip install 'nxconvert[torch]'")
 pytest.importorskip("onnxruntime", reason="onnxruntime is not installed: pip install 'nxconvert[runtime]'")
+
+from nxconvert.runtimes.torch_archives import array_of, flatten  # noqa: E402
 
 
 def agree(
@@ -51,31 +53,13 @@ def agree(
             names = [value.name or "" for value in model.graph.inputs]
             leaves = torch.utils._pytree.tree_leaves((call, dict(kwargs or {})))
             tensors = [leaf for leaf in leaves if isinstance(leaf, torch.Tensor)]
-            got = nxconvert.run(path, dict(zip(names, map(array, tensors), strict=False)))
+            got = nxconvert.run(path, dict(zip(names, map(array_of, tensors), strict=False)))
             with torch.no_grad():
-                expected = dict(flat("output", copy.deepcopy(truth)(*call, **(kwargs or {}))))
+                expected = dict(flatten("output", copy.deepcopy(truth)(*call, **(kwargs or {}))))
             for name, value in expected.items():
-                assert got[name].dtype == array(value).dtype
-                assert got[name].shape == tuple(value.shape)
-                np.testing.assert_allclose(
-                    got[name].astype(np.float64), array(value).astype(np.float64), rtol, rtol / 10, err_msg=name
-                )
+                assert got[name].dtype == value.dtype
+                assert got[name].shape == value.shape
+                one, other = got[name].astype(np.float64), value.astype(np.float64)
+                np.testing.assert_allclose(one, other, rtol, rtol / 10, err_msg=name)
             assert set(expected) == {name for name in got if not name.endswith("_out")}
     return model
-
-
-def array(tensor: Any) -> np.ndarray:
-    from nxconvert.runtimes.torch_archives import array_of
-
-    return array_of(tensor)
-
-
-def flat(name: str, value: Any) -> Iterator[tuple[str, Any]]:
-    if isinstance(value, torch.Tensor):
-        yield name, value
-    elif isinstance(value, Mapping):
-        for key, item in value.items():
-            yield from flat(f"{name}.{key}", item)
-    else:
-        for index, item in enumerate(value):
-            yield from flat(f"{name}.{index}", item)
