@@ -38,7 +38,7 @@ class PyTorchFrontend:
     def read_live(self, live: LiveModel, options: ReadOptions) -> ir.Model:
         require_torch("a live module")
         from nxconvert.frontends.pytorch.eager.source import read_live
-        from nxconvert.frontends.pytorch.quantization import remarked
+        from nxconvert.frontends.pytorch.remarks import remarked
 
         return remarked(read_live(live, options), options)
 

@@ -11,7 +11,7 @@ from nxconvert.formats.safetensors import is_safetensors
 from nxconvert.formats.torch_archive import Kind, TorchArchive, detect, open_archive
 from nxconvert.formats.torch_export import read_program
 from nxconvert.frontends.pytorch.export.model import lower_program
-from nxconvert.frontends.pytorch.quantization import remarked
+from nxconvert.frontends.pytorch.remarks import remarked
 from nxconvert.frontends.pytorch.script.model import read_script
 from nxconvert.frontends.pytorch.without_program import explain
 from nxconvert.plugins import ReadOptions

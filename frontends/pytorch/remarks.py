@@ -1,4 +1,4 @@
-"""What the user is told of a quantized model."""
+"""What the user is told of a model as a whole: how far its results can be from PyTorch's."""
 
 from __future__ import annotations
 
@@ -6,13 +6,20 @@ from collections.abc import Iterator
 
 import onnx_ir as ir
 
+from nxconvert.graph.builder import SOURCE_KEY
 from nxconvert.plugins import ReadOptions
 
 _QUANTIZES = frozenset({"QuantizeLinear", "DynamicQuantizeLinear"})
 
 
-def remark(model: ir.Model) -> str:
-    """How far a model's results can be from PyTorch's, if it quantizes on the way; else nothing."""
+# Operators that draw; what they are made of is in their metadata.
+_DRAWS = frozenset(
+    ["Bernoulli", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike"]
+)
+
+
+def _quantized(model: ir.Model) -> str:
+    """That a model quantizes on the way; nothing if it does not."""
     count = sum(node.op_type in _QUANTIZES for node in model.graph.all_nodes())
     if not count:
         return ""
@@ -34,9 +41,21 @@ def _steps(graph: ir.Graph) -> Iterator[tuple[str, float]]:
             yield output.name or "", float(scale.const_value.numpy().max())
 
 
+def _random(model: ir.Model) -> str:
+    """That a model draws random numbers; nothing if it does not."""
+    draws = [node for node in model.graph.all_nodes() if node.op_type in _DRAWS]
+    if not draws:
+        return ""
+    places = dict.fromkeys(node.metadata_props.get(SOURCE_KEY, node.op_type) for node in draws)
+    return (
+        f"the model draws random numbers ({'; '.join(places)}): they differ from PyTorch's, and from run to run. Was "
+        "it saved in training mode? model.eval() switches dropout off"
+    )
+
+
 def remarked(model: ir.Model, options: ReadOptions) -> ir.Model:
     """The model, after the user was told what to expect of it."""
-    message = remark(model)
-    if message:
-        options.warn(message)
+    for message in (_quantized(model), _random(model)):
+        if message:
+            options.warn(message)
     return model
