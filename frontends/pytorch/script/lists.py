@@ -190,12 +190,13 @@ def _append(ip: Machine, cell: ListCell, item: Any) -> ListCell:
 
 @register(LISTS, "extend", "add_")
 def _extend(ip: Machine, cell: ListCell, other: ListCell) -> ListCell:
-    for item in _iterate(ip, other):
+    for item in iterate(ip, other):
         _append(ip, cell, item)
     return cell
 
 
-def _iterate(ip: Machine, cell: ListCell) -> tuple[Any, ...]:
+def iterate(ip: Machine, cell: ListCell) -> tuple[Any, ...]:
+    """The items of a list whose length is known."""
     content = read(ip, cell)
     if isinstance(content, Value):
         raise LoweringError("the items of a list whose length depends on data are taken one by one")
@@ -258,7 +259,7 @@ def _set_item(ip: Machine, cell: ListCell, index: Int, item: Any) -> ListCell:
 
 @register(LISTS, "reverse")
 def _reverse(ip: Machine, cell: ListCell) -> None:
-    store(ip, cell, _iterate(ip, cell)[::-1])
+    store(ip, cell, iterate(ip, cell)[::-1])
 
 
 @register(LISTS, "copy", "list")
@@ -270,12 +271,12 @@ def _copy(ip: Machine, cell: ListCell) -> ListCell:
 def _concatenate(ip: Machine, a: ListCell, b: ListCell) -> Any:
     if not isinstance(b, ListCell):
         return NotImplemented
-    return ListCell(_iterate(ip, a) + _iterate(ip, b), a.elem or b.elem)
+    return ListCell(iterate(ip, a) + iterate(ip, b), a.elem or b.elem)
 
 
 @register(LISTS, "mul")
 def _repeat(ip: Machine, cell: ListCell, times: Int) -> Any:
-    items, count = _iterate(ip, cell), _static_index(times, "a list is repeated")
+    items, count = iterate(ip, cell), _static_index(times, "a list is repeated")
     if len(items) * count > MAX_ITEMS:
         raise LoweringError(f"a list of {len(items) * count} items")
     return ListCell(items * count, cell.elem)
@@ -283,7 +284,7 @@ def _repeat(ip: Machine, cell: ListCell, times: Int) -> Any:
 
 @register(LISTS, "slice")
 def _slice(ip: Machine, cell: ListCell, start: Any = None, end: Any = None, step: Any = 1) -> Any:
-    return ListCell(_iterate(ip, cell)[slice(start, end, step)], cell.elem)
+    return ListCell(iterate(ip, cell)[slice(start, end, step)], cell.elem)
 
 
 @register(LISTS, "__getitem__", "select")
@@ -293,7 +294,7 @@ def _get(ip: Machine, cell: ListCell, index: Int) -> Any:
 
 @register(LISTS, "eq")
 def _lists_equal(ip: Machine, a: ListCell, b: Any) -> Any:
-    return _equal_items(ip, _iterate(ip, a), _iterate(ip, b))
+    return _equal_items(ip, iterate(ip, a), iterate(ip, b))
 
 
 def _equal_items(ip: Machine, a: tuple[Any, ...], b: tuple[Any, ...]) -> Any:
@@ -326,14 +327,14 @@ LISTS["ne"] = lambda ip, a, b: numbers.logical_not(ip.op, _lists_equal(ip, a, b)
 @register(LISTS, "__contains__")
 def _contains(ip: Machine, cell: ListCell, item: Any) -> Any:
     result: Any = False
-    for x in _iterate(ip, cell):
+    for x in iterate(ip, cell):
         result = numbers.calculate(ip.op, "__or__", result, _same_item(ip, x, item))
     return result
 
 
 @register(LISTS, "index")
 def _index(ip: Machine, cell: ListCell, item: Any) -> int:
-    for place, x in enumerate(_iterate(ip, cell)):
+    for place, x in enumerate(iterate(ip, cell)):
         equal = _same_item(ip, x, item)
         if not isinstance(equal, bool):
             raise LoweringError("it depends on data where in a list an item is")
@@ -345,7 +346,7 @@ def _index(ip: Machine, cell: ListCell, item: Any) -> int:
 @register(LISTS, "count")
 def _count(ip: Machine, cell: ListCell, item: Any) -> Any:
     total: Any = 0
-    for x in _iterate(ip, cell):
+    for x in iterate(ip, cell):
         total = numbers.calculate(ip.op, "add", total, ip.number(_same_item(ip, x, item), "int"))
     return total
 
@@ -357,7 +358,7 @@ def _remove(ip: Machine, cell: ListCell, item: Any) -> None:
 
 def _fold(name: str, operator: str, start: Any) -> Handler:
     def reduce(ip: Machine, cell: ListCell, *rest: Any) -> Any:
-        items = _iterate(ip, cell)
+        items = iterate(ip, cell)
         if rest or not all(is_number(item) for item in items):
             return NotImplemented
         if not items and start is None:
@@ -378,12 +379,12 @@ for _name, _operator, _start in (
 
 @register(LISTS, "sorted")
 def _sorted(ip: Machine, cell: ListCell, reverse: bool = False) -> Any:
-    return ListCell(tuple(sorted(_known(_iterate(ip, cell)), reverse=reverse)), cell.elem)
+    return ListCell(tuple(sorted(_known(iterate(ip, cell)), reverse=reverse)), cell.elem)
 
 
 @register(LISTS, "sort")
 def _sort(ip: Machine, cell: ListCell, reverse: bool = False) -> None:
-    store(ip, cell, tuple(sorted(_known(_iterate(ip, cell)), reverse=reverse)))
+    store(ip, cell, tuple(sorted(_known(iterate(ip, cell)), reverse=reverse)))
 
 
 def _known(items: tuple[Any, ...]) -> tuple[Any, ...]:

@@ -6,9 +6,9 @@ import functools
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from nxconvert.frontends.pytorch.script import branches, kinship, numbers
+from nxconvert.frontends.pytorch.script import branches, kinship, lists, numbers
 from nxconvert.frontends.pytorch.script.frames import ScriptRaise
-from nxconvert.frontends.pytorch.script.registry import DICTS, register
+from nxconvert.frontends.pytorch.script.registry import DICTS, LISTS, register
 from nxconvert.frontends.pytorch.script.values import Choice, DictCell, ListCell, is_number, is_static
 from nxconvert.frontends.pytorch.table import LoweringError, Scalar
 
@@ -28,6 +28,11 @@ def make(ip: Machine, items: Iterable[tuple[Any, Any]]) -> DictCell:
     for key, value in items:
         set_key(ip, cell, key, value)
     return cell
+
+
+@register(LISTS, "dict")
+def _of_pairs(ip: Machine, pairs: ListCell) -> DictCell:
+    return make(ip, lists.iterate(ip, pairs))
 
 
 def _store(ip: Machine, cell: DictCell, entries: dict[Any, Any]) -> None:

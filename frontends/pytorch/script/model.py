@@ -40,6 +40,8 @@ from nxconvert.frontends.pytorch.script.state import (
     find_shared,
     find_state,
     is_python_float,
+    items_of,
+    kept,
     place_shared,
     place_state,
 )
@@ -184,8 +186,11 @@ class Program:
                 ip.content(cell)
         left = {key: as_left(ip, key[0].read(key[1])) for key in block.log if not isinstance(key[0], Box)}
         sharing = find_shared(ip, root) if left else set()
+        ends = {key: items_of(key[0].read(key[1])) for key in left}
         changed = ip.journal.close(block)
         changed.update((key, value) for key, value in left.items() if key in changed)
+        for key in kept(ends, changed):
+            del changed[key]
         inputs = dict(zip(signature.names, arguments, strict=True))
         mutated = {name: ip.tensor(content) for name, content in _changed_inputs(inputs, changed)}
         states = find_state(ip, root, {key: content for key, content in changed.items() if key[0].born < block.born})

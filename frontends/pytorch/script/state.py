@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -95,6 +95,33 @@ def as_left(ip: Interpreter, value: Any) -> Any:
     if isinstance(value, tuple):
         return tuple(as_left(ip, item) for item in value)
     return {key: as_left(ip, item) for key, item in value.items()} if isinstance(value, dict) else value
+
+
+def items_of(value: Any) -> Any:
+    """A value with its lists and dicts as what they hold."""
+    if isinstance(value, (ListCell, DictCell)):
+        value = value.content
+    if type(value) is tuple:
+        return tuple(map(items_of, value))
+    return {key: items_of(item) for key, item in value.items()} if isinstance(value, dict) else value
+
+
+def kept(
+    ends: Mapping[tuple[Cell, str | None], Any], changed: Mapping[tuple[Cell, str | None], Any]
+) -> list[tuple[Cell, str | None]]:
+    """What a call only wrote again: the number, the tensors that were there, which did not change either.
+
+    Args:
+        ends: the items of what each attribute or list held at the call's end; now it holds what it did before the call.
+        changed: what the call changed, tensors as well.
+    """
+    return [
+        key
+        for key, end in ends.items()
+        if key in changed
+        and abstract.same(end, items_of(key[0].read(key[1])))
+        and not any((root, None) in changed for cell in kinship.cells_in(end) for root in kinship.roots_of(cell))
+    ]
 
 
 def attributes(ip: Interpreter, root: ObjectCell) -> Iterator[tuple[tuple[str, ...], ObjectCell, str]]:

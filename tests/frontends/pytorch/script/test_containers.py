@@ -112,6 +112,16 @@ def test_dicts() -> None:
     check(program, (X,), (-X,))
 
 
+def test_a_dict_of_pairs() -> None:
+    def program(x: Tensor) -> dict[str, Tensor]:
+        pairs = [(name, x * n) for n, name in enumerate(["a", "b", "a"])]
+        d = dict(pairs)
+        d["c"] = d["a"] + d["b"]
+        return d
+
+    check(program, (X,))
+
+
 def test_iteration_over_dicts() -> None:
     def program(x: Tensor) -> tuple[Tensor, int]:
         d = {"a": x, "b": x * 2, "c": x * 3}

@@ -479,3 +479,38 @@ def test_state_begins_as_saved_where_it_is_not_given() -> None:
             return self.total * self.n
 
     harness.check(Count(), (torch.tensor([2.0, 3.0]),), free=(False,))
+
+
+def test_what_is_only_written_again_is_no_state() -> None:
+    class Anchors(nn.Module):
+        anchors: list[Tensor]
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.anchors = [torch.ones(2), torch.ones(3)]
+            self.n = 2
+            self.register_buffer("scale", torch.ones(3))
+
+        def forward(self, x: Tensor) -> Tensor:
+            self.anchors = [anchor.to(x.dtype) for anchor in self.anchors]
+            self.n = len(self.anchors)
+            self.scale = self.scale.to(x.dtype)
+            return x * self.anchors[1] * self.n + self.scale
+
+    assert check_sequence(Anchors(), *calls(2, 3)) == []
+
+
+def test_a_list_that_is_written_again_with_a_tensor_that_changed() -> None:
+    class Growing(nn.Module):
+        anchors: list[Tensor]
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.anchors = [torch.ones(2), torch.ones(3)]
+
+        def forward(self, x: Tensor) -> Tensor:
+            self.anchors = [anchor.to(x.dtype) for anchor in self.anchors]
+            self.anchors[1] += 1
+            return x * self.anchors[1]
+
+    assert len(check_sequence(Growing(), *calls(2, 3))) == 2
