@@ -22,7 +22,7 @@ import onnx_ir as ir
 from nxconvert.graph import IR_OPSET, rules
 from nxconvert.graph.constants import as_array, as_attribute
 from nxconvert.graph.dims import Dim, Int, Operation, Symbol, bounds, compare, require, static
-from nxconvert.graph.rules.common import count_ratio
+from nxconvert.graph.rules.common import count_ratio, reshape_operand
 from nxconvert.graph.schema import HALVES, Formal, schema
 from nxconvert.graph.values import FOLD_LIMIT, GraphTypeError, TensorType, Value
 
@@ -488,12 +488,12 @@ class Builder:
         sizes = static(target)
         if x.array is not None and sizes is not None:
             return self.const(x.array.reshape(sizes), x.etype)
-        shape, allowzero = _reshape_operand(x, target)
+        shape, allowzero = reshape_operand(x, target)
         origin = x.producer().inputs[0] if _is_reshape(x) else None  # type: ignore[union-attr]
         if isinstance(origin, Value):
             if origin.dims == target:
                 return origin
-            direct, zero = _reshape_operand(origin, target)
+            direct, zero = reshape_operand(origin, target)
             # One reshape for two, unless that one would need sizes computed.
             if all(isinstance(d, int) for d in direct):
                 x, shape, allowzero = origin, direct, zero
@@ -589,20 +589,3 @@ def detach(node: ir.Node) -> None:
 def _is_reshape(x: Value) -> bool:
     node = x.producer()
     return node is not None and node.op_type == "Reshape"
-
-
-def _reshape_operand(x: Value, target: tuple[Int, ...]) -> tuple[tuple[Int, ...], bool]:
-    """What to ask ``Reshape`` for: 0 for what it copies, -1 for what it infers; and whether 0 means 0 instead."""
-    if 0 in target:
-        return target, True
-    copied = [i < x.rank and isinstance(d, Dim) and x.dims[i] == d for i, d in enumerate(target)]
-    shape: list[Int] = [0 if copied[i] else d for i, d in enumerate(target)]
-    open_axes = [i for i, d in enumerate(shape) if isinstance(d, Dim)]
-    if open_axes:
-        inferred = min(open_axes, key=lambda i: bounds(target[i])[0] or 0)
-        others = [bounds(d)[0] for i, d in enumerate(target) if i != inferred]
-        if not all(low is not None and low > 0 for low in others):
-            # With a 0 among the others nothing can be inferred, and a size that turns out to be 0 means 0, not a copy.
-            return target, True
-        shape[inferred] = -1
-    return tuple(shape), False

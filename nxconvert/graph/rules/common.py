@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import onnx_ir as ir
 
-from nxconvert.graph.dims import Int, compare, floordiv, product, require, static
+from nxconvert.graph.dims import Dim, Int, bounds, compare, floordiv, product, require, static
 from nxconvert.graph.values import GraphTypeError, TensorType, Value
 
 if TYPE_CHECKING:
@@ -199,3 +199,20 @@ def broadcastable_to(dims: Dims, target: Dims, what: str) -> None:
 def attribute_array(value: Any) -> np.ndarray:
     """A tensor attribute as an array."""
     return value if isinstance(value, np.ndarray) else np.asarray(value.numpy())
+
+
+def reshape_operand(x: Value, target: tuple[Int, ...]) -> tuple[tuple[Int, ...], bool]:
+    """What to ask ``Reshape`` for: 0 for what it copies, -1 for what it infers; and whether 0 means 0 instead."""
+    if 0 in target:
+        return target, True
+    copied = [i < x.rank and isinstance(d, Dim) and x.dims[i] == d for i, d in enumerate(target)]
+    shape: list[Int] = [0 if copied[i] else d for i, d in enumerate(target)]
+    open_axes = [i for i, d in enumerate(shape) if isinstance(d, Dim)]
+    if open_axes:
+        inferred = min(open_axes, key=lambda i: bounds(target[i])[0] or 0)
+        others = [bounds(d)[0] for i, d in enumerate(target) if i != inferred]
+        if not all(low is not None and low > 0 for low in others):
+            # With a 0 among the others nothing can be inferred, and a size that turns out to be 0 means 0, not a copy.
+            return target, True
+        shape[inferred] = -1
+    return tuple(shape), False
