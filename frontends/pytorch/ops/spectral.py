@@ -31,6 +31,9 @@ def _diagonal(op: Builder, a: Value) -> Value:
 def _rotation(op: Builder, gram: Value, turn: Value, places: Value) -> Value:
     """The rotation of all pairs of one turn that brings their elements of a symmetric matrix to zero."""
     dtype = gram.etype
+    # Twice the matrix turns by the same angles. Both partners must see one number, or where two eigenvalues are equal
+    # rounding makes the rotation none.
+    gram = op.Add(gram, transposed(op, gram))
     nothing, one = op.const(0, dtype), op.const(1, dtype)
     partner = op.Mod(op.Sub(turn, places), op.Squeeze(op.Shape(places), [0]))
     paired = op.Equal(el.upright(op, partner), places)

@@ -59,6 +59,15 @@ def test_eigenvalues(batch: tuple[int, ...], size: int, dtype: torch.dtype) -> N
     check_program(vectors, a, **LOOSE)
 
 
+def test_eigenvalues_that_come_twice() -> None:
+    """As those of a Hermitian matrix written as a real one."""
+    x, y = _rand(6, 6), _rand(6, 6).flip(0)
+    x, y = x + x.mT, y - y.mT
+    doubled = torch.cat([torch.cat([x, -y], 1), torch.cat([y, x], 1)])
+    check("linalg_eigvalsh", doubled, **LOOSE)
+    check("linalg_svdvals", doubled, free=(False,), **LOOSE)
+
+
 def test_repeated_eigenvalues() -> None:
     check("linalg_eigvalsh", torch.eye(4))
     check("linalg_eigvalsh", torch.ones(4, 4), **LOOSE)
