@@ -309,8 +309,9 @@ def atan2(op: Builder, self: Value, other: Value) -> Value:
     y, x = promote(op, self, other, to_float=True)
     turned = op.Less(x, 0.0)
     half_turn = where(op, op.Less(y, 0.0), op.const(-math.pi, x.etype), op.const(math.pi, x.etype))
-    angle = emit(op, "Atan", op.Div(y, x))
-    angle = where(op, turned, op.Add(angle, half_turn), angle)
+    # Of the positive size of x: a zero without a sign keeps that of y.
+    angle = emit(op, "Atan", op.Div(y, op.Abs(x)))
+    angle = where(op, turned, op.Sub(half_turn, angle), angle)
     on_axis = where(op, turned, op.const(math.pi, x.etype), op.const(0.0, x.etype))
     return where(op, op.Equal(y, 0.0), on_axis, angle)
 

@@ -135,6 +135,7 @@ def test_atan2() -> None:
     y, x = torch.meshgrid(torch.tensor([-2.0, 0.0, 3.0]), torch.tensor([-1.0, 0.0, 5.0]), indexing="ij")
     check("atan2", y, x)
     check("atan2", I, J)
+    check("atan2", torch.tensor([1.0, -1.0, 2.0, -2.0]), torch.tensor([-0.0, -0.0, 0.0, 0.0]))
 
 
 def test_infinite_logaddexp() -> None:
