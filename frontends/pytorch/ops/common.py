@@ -20,6 +20,7 @@ from nxconvert.frontends.pytorch.table import (
     NumberConstant,
     Scalar,
     Value,
+    aten,
 )
 
 DEFAULT_FLOAT = DataType.FLOAT
@@ -169,3 +170,8 @@ def known(value: Any, what: str) -> Any:
 def all_static(dims: Iterable[Int]) -> bool:
     """Whether every dim is a number."""
     return all(isinstance(d, int) for d in dims)
+
+
+def call(op: Builder, name: str, *args: Any, **kwargs: Any) -> Any:
+    """The result of an ATen operator."""
+    return aten.find(name, args, kwargs).function(op, *args, **kwargs)

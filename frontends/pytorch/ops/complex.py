@@ -1,4 +1,4 @@
-"""Complex tensors: made from real ones and taken apart, arithmetic, and the rules for all other operators.
+"""Complex tensors: made from real ones and taken apart, and arithmetic.
 
 A complex tensor is a pair of real ones (:class:`~nxconvert.frontends.pytorch.compound.ComplexValue`). What a model
 returns is its view as real numbers.
@@ -13,13 +13,13 @@ import numpy as np
 
 from nxconvert.formats.tensors import ComputedTensor
 from nxconvert.formats.torch_values import TensorData
-from nxconvert.frontends.pytorch.compound import ComplexValue, Lower, Rule, leaves
-from nxconvert.frontends.pytorch.dtypes import CODES, COMPLEX_CODES, DataType, is_float
-from nxconvert.frontends.pytorch.ops.common import as_tensor, dtype_of, known, promote
-from nxconvert.frontends.pytorch.table import Builder, Complex, ComplexDType, DType, Number, Value, aten
+from nxconvert.frontends.pytorch.compound import ComplexValue
+from nxconvert.frontends.pytorch.dtypes import CODES, DataType, is_float
+from nxconvert.frontends.pytorch.ops.common import as_tensor, call, dtype_of, known, promote
+from nxconvert.frontends.pytorch.table import Builder, Complex, ComplexDType, DType, Ints, Number, Value, aten
 from nxconvert.graph.dims import Int
 
-_PARTS = {8: DataType.FLOAT16, 9: DataType.FLOAT, 10: DataType.DOUBLE}
+PARTS = {8: DataType.FLOAT16, 9: DataType.FLOAT, 10: DataType.DOUBLE}
 """The dtype of the parts, by PyTorch's number of the complex dtype."""
 
 
@@ -50,7 +50,7 @@ def as_complex(op: Builder, x: Any, dtype: Any = None) -> ComplexValue:
 
 def converted(op: Builder, x: Any, dtype: DType) -> Any:
     """A tensor in PyTorch's ``dtype``, which may be complex."""
-    return as_complex(op, x, _PARTS[dtype]) if dtype in _PARTS else op.cast(x, dtype_of(dtype))
+    return as_complex(op, x, PARTS[dtype]) if dtype in PARTS else op.cast(x, dtype_of(dtype))
 
 
 def zeros_like(op: Builder, x: Value) -> Value:
@@ -132,12 +132,80 @@ def magnitude(op: Builder, self: Complex) -> Value:
 
 @aten("angle")
 def angle(op: Builder, self: Complex) -> Value:
-    result: Value = aten.find("atan2", (self.imag, self.real), {}).function(op, self.imag, self.real)
+    result: Value = call(op, "atan2", self.imag, self.real)
     return result
 
 
 def _square(op: Builder, x: Complex) -> Value:
     return op.Add(op.Mul(x.real, x.real), op.Mul(x.imag, x.imag))
+
+
+# ---- created ---------------------------------------------------------------------------------------------------------
+
+
+def _register_creation(name: str) -> None:
+    @aten(name)
+    def create(
+        op: Builder, first: Value | Number | Ints | Complex, *rest: Any, dtype: ComplexDType, **options: Any
+    ) -> Complex:
+        """Real numbers, in a complex tensor."""
+        first = first.real if isinstance(first, ComplexValue) else first
+        return as_complex(op, call(op, name, first, *rest, dtype=CODES[PARTS[dtype]], **options))
+
+
+_CREATED = """
+    zeros ones empty empty_strided empty_permuted eye scalar_tensor linspace logspace arange
+    zeros_like ones_like empty_like rand_like new_zeros new_ones new_empty new_empty_strided
+"""
+for _name in _CREATED.split():
+    _register_creation(_name)
+
+
+def _filled(op: Builder, size: Int | Sequence[Int], number: Any, dtype: Any) -> Complex:
+    z = as_complex(op, number, dtype)
+    dims = size if isinstance(size, Sequence) else [size]
+    return ComplexValue(op.expand(z.real, dims), op.expand(z.imag, dims))
+
+
+@aten("full")
+def full(op: Builder, size: Ints, fill_value: Number | Complex, *, dtype: ComplexDType, **_: Any) -> Complex:
+    return _filled(op, size, fill_value, PARTS[dtype])
+
+
+@aten("full")
+def full_of_complex(op: Builder, size: Ints, fill_value: Complex, *, dtype: Any = None, **_: Any) -> Complex:
+    return _filled(op, size, fill_value, None)
+
+
+@aten("full_like")
+def full_like(op: Builder, self: Complex, fill_value: Number | Complex, *, dtype: Any = None, **options: Any) -> Any:
+    if dtype is None or dtype in PARTS:
+        return _filled(op, self.dims, fill_value, self.etype if dtype is None else PARTS[dtype])
+    return call(op, "full_like", self.real, fill_value, dtype=dtype, **options)
+
+
+@aten("new_full")
+def new_full(
+    op: Builder, self: Complex, size: Ints, fill_value: Number | Complex, *, dtype: Any = None, **options: Any
+) -> Any:
+    if dtype is None or dtype in PARTS:
+        return _filled(op, size, fill_value, self.etype if dtype is None else PARTS[dtype])
+    return call(op, "new_full", self.real, size, fill_value, dtype=dtype, **options)
+
+
+def _register_new(name: str, number: int) -> None:
+    @aten(name)
+    def new(op: Builder, self: Complex, size: Ints, *, dtype: Any = None, **options: Any) -> Any:
+        return new_full(op, self, size, number, dtype=dtype, **options)
+
+
+for _name, _number in (("new_zeros", 0), ("new_ones", 1), ("new_empty", 0)):
+    _register_new(_name, _number)
+
+
+@aten("ones_like")
+def ones_like(op: Builder, self: Complex, *, dtype: Any = None, **options: Any) -> Any:
+    return full_like(op, self, 1, dtype=dtype, **options)
 
 
 # ---- arithmetic ------------------------------------------------------------------------------------------------------
@@ -150,7 +218,7 @@ def _operand(op: Builder, x: Any, like: Complex) -> Complex | Value:
     return as_tensor(op, x, like.etype)
 
 
-def _pair(op: Builder, a: Any, b: Any) -> tuple[Complex | Value, Complex | Value]:
+def pair(op: Builder, a: Any, b: Any) -> tuple[Complex | Value, Complex | Value]:
     """Two operands, at least one of them complex, with parts of one dtype."""
     parts = [x.real for x in (a, b) if isinstance(x, ComplexValue)]
     reals = [x for x in (a, b) if isinstance(x, Value)]
@@ -159,7 +227,7 @@ def _pair(op: Builder, a: Any, b: Any) -> tuple[Complex | Value, Complex | Value
 
 
 def _sum(op: Builder, a: Any, b: Any, op_type: str) -> Complex:
-    a, b = _pair(op, a, b)
+    a, b = pair(op, a, b)
     add = getattr(op, op_type)
     if isinstance(b, Value):
         total = add(a.real, b)
@@ -174,7 +242,7 @@ def _sum(op: Builder, a: Any, b: Any, op_type: str) -> Complex:
 def product(op: Builder, a: Any, b: Any, multiply: Callable[[Value, Value], Value] | None = None) -> Complex:
     """``a * b``, or another bilinear product of the two, of which one may be real."""
     mul = multiply or op.Mul
-    a, b = _pair(op, a, b)
+    a, b = pair(op, a, b)
     if isinstance(b, Value):
         return ComplexValue(mul(a.real, b), mul(a.imag, b))
     if isinstance(a, Value):
@@ -229,7 +297,7 @@ def mul_by_complex(op: Builder, self: Value | Number, other: Complex) -> Complex
 
 @aten("div", "divide", "true_divide")
 def div(op: Builder, self: Complex, other: Any) -> Complex:
-    a, b = _pair(op, self, other)
+    a, b = pair(op, self, other)
     if isinstance(b, Value):
         a = as_complex(op, a)
         return ComplexValue(op.Div(a.real, b), op.Div(a.imag, b))
@@ -238,7 +306,7 @@ def div(op: Builder, self: Complex, other: Any) -> Complex:
 
 @aten("div", "divide", "true_divide")
 def div_of_real(op: Builder, self: Value | Number, other: Complex) -> Complex:
-    a, b = _pair(op, self, other)
+    a, b = pair(op, self, other)
     return _times_reciprocal(op, a, as_complex(op, b))
 
 
@@ -259,34 +327,6 @@ def square(op: Builder, self: Complex) -> Complex:
     return product(op, self, self)
 
 
-@aten("pow")
-def pow_(op: Builder, self: Complex, exponent: Number) -> Complex:
-    """Small whole powers are products, others go through the angle."""
-    power = known(exponent, "the exponent")
-    if isinstance(power, int) and 1 <= power <= 4:
-        result = self
-        for _ in range(power - 1):
-            result = product(op, result, self)
-        return result
-    size, phase = op.Pow(magnitude(op, self), op.const(float(power), self.etype)), angle(op, self)
-    return polar(op, size, op.Mul(phase, op.const(float(power), self.etype)))
-
-
-@aten("exp")
-def exp(op: Builder, self: Complex) -> Complex:
-    return polar(op, op.Exp(self.real), self.imag)
-
-
-@aten("log")
-def log(op: Builder, self: Complex) -> Complex:
-    return ComplexValue(op.Log(magnitude(op, self)), angle(op, self))
-
-
-@aten("sqrt")
-def sqrt(op: Builder, self: Complex) -> Complex:
-    return pow_(op, self, 0.5)
-
-
 @aten("sgn")
 def sgn(op: Builder, self: Complex) -> Complex:
     """``x / |x|``, and 0 for 0."""
@@ -304,140 +344,3 @@ def eq(op: Builder, self: Complex, other: Any) -> Value:
 @aten("ne")
 def ne(op: Builder, self: Complex, other: Any) -> Value:
     return op.Not(eq(op, self, other))
-
-
-def _register_product(*names: str) -> None:
-    def multiply(op: Builder) -> Callable[[Value, Value], Value]:
-        return lambda a, b: aten.find(names[0], (a, b), {}).function(op, a, b)
-
-    @aten(*names)
-    def of_complex(op: Builder, self: Complex, other: Complex | Value) -> Complex:
-        return product(op, self, other, multiply(op))
-
-    @aten(*names)
-    def with_complex(op: Builder, self: Value, other: Complex) -> Complex:
-        return product(op, self, other, multiply(op))
-
-
-for _names in (("matmul",), ("mm",), ("bmm",), ("mv",), ("dot",), ("outer",), ("inner",)):
-    _register_product(*_names)
-
-
-# ---- other operators -------------------------------------------------------------------------------------------------
-
-
-def _combined(real: Any, imag: Any) -> Any:
-    """The results of an operator on both parts, as complex tensors; what is no float is the same for both."""
-    if isinstance(real, (list, tuple)):
-        return type(real)(_combined(*pair) for pair in zip(real, imag, strict=True))
-    return ComplexValue(real, imag) if isinstance(real, Value) and is_float(real.etype) else real
-
-
-def _part(x: Any, name: str) -> Any:
-    if isinstance(x, (list, tuple)):
-        return type(x)(_part(item, name) for item in x)
-    if isinstance(x, int) and not isinstance(x, bool):
-        return x
-    return getattr(x, name) if isinstance(x, ComplexValue) else x
-
-
-def _partwise(op: Builder, lower: Lower, args: list[Any], kwargs: dict[str, Any]) -> Any:
-    """Operators that move elements or add them up work on both parts alike."""
-    results = []
-    for name in ("real", "imag"):
-        options = {key: _part(value, name) for key, value in kwargs.items()}
-        results.append(lower(op, [_part(value, name) for value in args], options))
-    return _combined(*results)
-
-
-def _joining(*operands: int) -> Rule:
-    """Operators that join tensors, or put one into another: what is real among them becomes complex first.
-
-    Args:
-        operands: the positions of the arguments that are joined.
-    """
-
-    def rule(op: Builder, lower: Lower, args: list[Any], kwargs: dict[str, Any]) -> Any:
-        first = next(x for x in leaves([*args, *kwargs.values()]) if isinstance(x, ComplexValue))
-
-        def widened(x: Any) -> Any:
-            if isinstance(x, (list, tuple)):
-                return type(x)(widened(item) for item in x)
-            return x if isinstance(x, ComplexValue) else as_complex(op, x, first.etype)
-
-        changed = [widened(x) if i in operands else x for i, x in enumerate(args)]
-        return _partwise(op, lower, changed, kwargs)
-
-    return rule
-
-
-def _einsum(op: Builder, lower: Lower, args: list[Any], kwargs: dict[str, Any]) -> Any:
-    """A product of two tensors at most is bilinear."""
-    equation, tensors, *rest = args
-    if len(tensors) != 2:
-        return _partwise(op, lower, args, kwargs)
-    a, b = tensors
-    return product(op, a, b, lambda x, y: lower(op, [equation, [x, y], *rest], kwargs))
-
-
-def _adjoint(op: Builder, lower: Lower, args: list[Any], kwargs: dict[str, Any]) -> Any:
-    return conj(op, _partwise(op, lower, args, kwargs))
-
-
-def _ones_like(op: Builder, lower: Lower, args: list[Any], kwargs: dict[str, Any]) -> Any:
-    return as_complex(op, lower(op, [args[0].real, *args[1:]], {k: v for k, v in kwargs.items() if k != "dtype"}))
-
-
-def _converted(op: Builder, lower: Lower, args: list[Any], kwargs: dict[str, Any]) -> Any:
-    """``to``: another complex dtype, or none; a real one would drop the imaginary part."""
-    codes = [x for x in [*args[1:], *kwargs.values()] if isinstance(x, int) and not isinstance(x, bool)]
-    code = kwargs.get("dtype", codes[0] if codes else None)
-    if code is None:
-        return args[0]
-    if code in COMPLEX_CODES:
-        return as_complex(op, args[0], _PARTS[code])
-    return lower(op, [args[0].real, *args[1:]], kwargs)
-
-
-def _on_magnitude(op: Builder, lower: Lower, args: list[Any], kwargs: dict[str, Any]) -> Any:
-    """Norms are those of the magnitudes."""
-    return lower(op, [magnitude(op, x) if isinstance(x, ComplexValue) else x for x in args], kwargs)
-
-
-_MOVING = """
-    alias as_strided atleast_1d atleast_2d atleast_3d broadcast_to chunk clone contiguous cumsum detach diag diag_embed
-    diagonal diff dropout dsplit expand expand_as feature_dropout flatten flip fliplr flipud gather hsplit index
-    index_select lift_fresh mT mean movedim moveaxis narrow neg numpy_T permute positive ravel repeat
-    repeat_interleave reshape reshape_as resolve_conj resolve_neg roll rot90 select slice split split_with_sizes
-    squeeze sum swapaxes swapdims t take_along_dim tensor_split tile trace transpose tril triu unbind unflatten unfold
-    unsqueeze vsplit view view_as zeros_like empty_like _unsafe_view _reshape_alias
-"""
-_JOINING = "block_diag cat column_stack concat concatenate dstack hstack stack vstack"
-ComplexValue.rules.update(
-    {
-        **dict.fromkeys(_MOVING.split(), _partwise),
-        **dict.fromkeys(_JOINING.split(), _joining(0)),
-        **dict.fromkeys(("copy", "fill"), _joining(0, 1)),
-        **dict.fromkeys(("masked_fill", "index_put"), _joining(0, 2)),
-        "where": _joining(1, 2),
-        **dict.fromkeys(("constant_pad_nd", "pad"), _partwise),
-        **dict.fromkeys(("norm", "linalg_vector_norm", "linalg_norm"), _on_magnitude),
-        **dict.fromkeys(("mH", "adjoint", "matrix_H"), _adjoint),
-        "einsum": _einsum,
-        "ones_like": _ones_like,
-        "to": _converted,
-        "_to_copy": _converted,
-    }
-)
-
-
-def _register_creation(name: str) -> None:
-    @aten(name)
-    def create(op: Builder, size: Any, *rest: Any, dtype: ComplexDType, **options: Any) -> Complex:
-        """Real numbers, in a complex tensor."""
-        options["dtype"] = CODES[_PARTS[dtype]]
-        return as_complex(op, aten.find(name, (size, *rest), options).function(op, size, *rest, **options))
-
-
-for _name in ("zeros", "ones", "empty", "full", "zeros_like", "ones_like", "empty_like", "new_zeros", "new_ones"):
-    _register_creation(_name)

@@ -64,15 +64,23 @@ def identity(op: Builder, size: Int, dtype: DataType) -> Value:
 # ---- LU -------------------------------------------------------------------------------------------------------------
 
 
-def _with_pivot_first(op: Builder, a: Value, turn: Value, rows: Value) -> tuple[Value, Value]:
-    """The order of rows that brings the largest element of a column, from the diagonal on, up to it; and its row."""
-    size = op.Where(op.GreaterOrEqual(rows, turn), op.Abs(column(op, a, turn)), op.const(-1, a.etype))
+def with_pivot_first(op: Builder, sizes: Value, turn: Value, rows: Value) -> tuple[Value, Value]:
+    """The order of rows that brings the largest element of a column, from the diagonal on, up to it; and its row.
+
+    Args:
+        op: the builder.
+        sizes: the magnitudes of the column's elements, ``[..., rows]``.
+        turn: the number of the column.
+        rows: the numbers of the rows.
+    """
+    size = op.Where(op.GreaterOrEqual(rows, turn), sizes, op.const(-1, sizes.etype))
     best = op.ArgMax(size, axis=-1, keepdims=1)
     order = op.Where(op.Equal(rows, turn), best, op.Where(op.Equal(rows, best), turn, rows))
     return order, best
 
 
-def _reordered(op: Builder, a: Value, order: Value) -> Value:
+def reordered(op: Builder, a: Value, order: Value) -> Value:
+    """The rows of matrices in another order."""
     return op.GatherElements(a, op.expand(upright(op, order), a.dims), axis=-2)
 
 
@@ -85,8 +93,8 @@ def lu(op: Builder, a: Value, pivot: bool = True) -> tuple[Value, Value, Value]:
 
     def step(b: Builder, turn: Value, a: Value, pivots: Value, order: Value) -> list[Value]:
         if pivot:
-            swap, best = _with_pivot_first(b, a, turn, rows)
-            a, order = _reordered(b, a, swap), b.GatherElements(order, swap, axis=-1)
+            swap, best = with_pivot_first(b, b.Abs(column(b, a, turn)), turn, rows)
+            a, order = reordered(b, a, swap), b.GatherElements(order, swap, axis=-1)
             pivots = b.Where(b.Equal(places, turn), b.Add(best, 1), pivots)
         own = column(b, a, turn)
         head = b.Unsqueeze(b.Gather(own, turn, axis=own.rank - 1), [-1])
@@ -165,7 +173,7 @@ def solve(op: Builder, a: Value, b: Value) -> Value:
     rows = counting(op, size, DataType.INT64)
 
     def step(body: Builder, turn: Value, x: Value) -> list[Value]:
-        x = _reordered(body, x, _with_pivot_first(body, x, turn, rows)[0])
+        x = reordered(body, x, with_pivot_first(body, body.Abs(column(body, x, turn)), turn, rows)[0])
         own, head = column(body, x, turn), row(body, x, turn)
         head = lying(body, body.Div(head, body.Unsqueeze(body.Gather(own, turn, axis=own.rank - 1), [-1])))
         here = upright(body, body.Equal(rows, turn))

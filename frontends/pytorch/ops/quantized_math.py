@@ -13,16 +13,10 @@ import numpy as np
 from nxconvert.frontends.pytorch import dtypes
 from nxconvert.frontends.pytorch.compound import Lower, QuantizedValue, Rule, leaves, mapped
 from nxconvert.frontends.pytorch.dtypes import DataType, is_float
-from nxconvert.frontends.pytorch.ops.common import known
+from nxconvert.frontends.pytorch.ops.common import call, known
 from nxconvert.frontends.pytorch.ops.quantize import constant, parameters
 from nxconvert.frontends.pytorch.ops.quantized import requantized
 from nxconvert.frontends.pytorch.table import Builder, Int, Ints, LoweringError, Number, Quantized, Value, aten
-
-
-def call(op: Builder, name: str, *args: Any) -> Any:
-    """The result of an ordinary ATen operator."""
-    return aten.find(name, args, {}).function(op, *args)
-
 
 # ---- arithmetic ------------------------------------------------------------------------------------------------------
 
