@@ -44,7 +44,7 @@ def test_flat_names_become_arguments_and_results_become_flat_names(tmp_path: Pat
     results = runner(CONTAINERS)
     assert list(results) == [
         *("output.0", "output.1.a", "output.1.c.d", "output.2.0", "output.2.1", "output.3", "output.4", "output.5"),
-        *("output.7.0", "output.7.1"),
+        *("output.7.first", "output.7.second"),
     ]
     assert results["output.0"].tolist() == [1313, 1313]
     assert results["output.1.c.d"].tolist() == [3, 3]

@@ -7,8 +7,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from nxconvert.frontends.pytorch.table import LoweringError  # noqa: E402
-from tests.frontends.pytorch.ops.harness import Weight, check, lower, lower_program, run  # noqa: E402
+from tests.frontends.pytorch.ops.harness import Weight, check, check_program, lower_program, run  # noqa: E402
 
 X = torch.arange(24.0).reshape(2, 3, 4)
 DTYPES = [torch.float32, torch.int64, torch.bool]
@@ -89,8 +88,15 @@ def test_parts_of_free_sizes(name: str, args: tuple) -> None:
 def test_tensor_split_at_known_tensors() -> None:
     check("tensor_split", X, Weight(torch.tensor([1, 3])), 2)
     check("tensor_split", X, Weight(torch.tensor(2)), 2)
-    with pytest.raises(LoweringError, match="number of parts"):
-        lower("tensor_split", (X, torch.tensor(2)), {}, free=True)
+
+
+@pytest.mark.parametrize("parts", [1, 2, 3, 7])
+def test_tensor_split_into_a_number_of_parts_that_depends_on_data(parts: int) -> None:
+    def first_and_all(call, x, n):
+        found = call("tensor_split", x, n)
+        return call("select", call("cat", found, 0), 0, 0), call("cat", found, 0)
+
+    check_program(first_and_all, X, torch.tensor(parts))
 
 
 @pytest.mark.parametrize(("name", "args"), [("unbind", (1,)), ("split", (2, 2)), ("split", (3, 2)), ("split", (1, 1))])

@@ -98,6 +98,6 @@ def test_dims_are_changed_of_what_has_views() -> None:
         row.add_(5)
         return y
 
-    refused(before, MATRIX, match=r"unsqueeze_ at .*test_views\.py:\d+: .*dims")
+    refused(before, MATRIX, match=r"unsqueeze_ at .*test_views_in_programs\.py:\d+: .*dims")
     never_wrong(before, (MATRIX,))
     never_wrong(in_branch, (MATRIX,), (-MATRIX,))
