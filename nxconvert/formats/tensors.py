@@ -15,10 +15,11 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import onnx_ir as ir
+from numpy.lib.array_utils import byte_bounds
 
 from nxconvert.errors import ReadError
 
-__all__ = ["ComputedTensor", "MappedFile", "MappedTensor", "Memory", "contiguous", "transposed"]
+__all__ = ["ComputedTensor", "MappedFile", "MappedTensor", "Memory", "contiguous", "release", "transposed"]
 
 # Source rows copied at a time by a blocked transposition: measured best or nearly so from 1- to 8-byte elements,
 # because a power-of-two distance of rows leaves room for about as many in a set of the first-level cache.
@@ -210,3 +211,18 @@ def _copy(out: np.ndarray, array: np.ndarray) -> None:
     else:
         for start in range(0, array.shape[-1], _BLOCK):
             out[..., start : start + _BLOCK] = array[..., start : start + _BLOCK]
+
+
+def release(array: np.ndarray) -> None:
+    """Give the memory of the bytes that `array` spans back, where it is a view of a mapped file; else do nothing.
+
+    The bytes are read from the file again when they are next touched (see `MappedFile.release`).
+    """
+    owner: object = array
+    while isinstance(owner, np.ndarray | memoryview):
+        owner = owner.base if isinstance(owner, np.ndarray) else owner.obj
+    if isinstance(owner, mmap.mmap) and array.size and hasattr(mmap, "MADV_DONTNEED"):
+        begin = np.frombuffer(owner, np.uint8).__array_interface__["data"][0]
+        low, high = (address - begin for address in byte_bounds(array))
+        start = low - low % mmap.PAGESIZE
+        owner.madvise(mmap.MADV_DONTNEED, start, high - start)
