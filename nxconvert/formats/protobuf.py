@@ -20,7 +20,7 @@ import numpy as np
 from nxconvert.errors import ReadError
 from nxconvert.formats.tensors import MappedFile, release
 
-__all__ = ["Field", "Kind", "Message", "Reader", "varint"]
+__all__ = ["MAX_DEPTH", "NUMBERS", "Field", "Kind", "Message", "Reader", "varint"]
 
 #: What a field holds. A `text` that is not UTF-8 is an error, a `label` is only for people to read; `data` are bytes
 #: too, but stay in the file: uint8[n].
@@ -30,7 +30,8 @@ Kind: TypeAlias = Literal[
 
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 _WIRE_NAMES = {0: "varint", 1: "64-bit", 2: "length-delimited", 3: "group", 4: "end of group", 5: "32-bit"}
-_NUMBERS: dict[Kind, tuple[int, np.dtype]] = {
+#: Of each kind of number, its wire type and its dtype.
+NUMBERS: dict[Kind, tuple[int, np.dtype]] = {
     "int32": (VARINT, np.dtype("<i4")),
     "int64": (VARINT, np.dtype("<i8")),
     "uint32": (VARINT, np.dtype("<u4")),
@@ -93,7 +94,7 @@ class Message:
         """Add fields; for messages that hold themselves."""
         for field in fields:
             self.by_name[field.name] = self.by_number[field.number] = field
-            number = _NUMBERS.get(field.kind)
+            number = NUMBERS.get(field.kind)
             if number is None or field.repeated:
                 self.by_tag[field.number << 3 | BYTES] = field
             if number is not None:
@@ -152,7 +153,7 @@ class Reader:
                     values[field.name], pos = self._number(field, pos, end)
             else:
                 pos, stop = self._span(message, field.number, pos, end)
-                if field.kind in _NUMBERS:
+                if field.kind in NUMBERS:
                     self._part(parts, field, self._packed(field, pos, stop), at)
                 elif field.message is None:
                     value = self._string(message, field, pos, stop)
@@ -257,7 +258,7 @@ class Reader:
             raise self.damaged(f"{message.name}.{field.name} is no UTF-8 text ({raw[:20]!r})", start) from None
 
     def _number(self, field: Field, pos: int, end: int) -> tuple[Any, int]:
-        wire, dtype = _NUMBERS[field.kind]
+        wire, dtype = NUMBERS[field.kind]
         if wire == VARINT:
             value, pos = self._varint(pos, end)
             return _narrow(value, field.kind), pos
@@ -268,7 +269,7 @@ class Reader:
 
     def _packed(self, field: Field, start: int, stop: int) -> np.ndarray:
         """Numbers one directly after the other."""
-        wire, dtype = _NUMBERS[field.kind]
+        wire, dtype = NUMBERS[field.kind]
         if wire != VARINT:
             count, rest = divmod(stop - start, dtype.itemsize)
             if rest:
@@ -278,7 +279,7 @@ class Reader:
 
     def _run(self, field: Field, tag: int, at: int, end: int) -> tuple[np.ndarray, int]:
         """Numbers each of which has its tag before it, from the tag at `at` on as long as there are more."""
-        wire, dtype = _NUMBERS[field.kind]
+        wire, dtype = NUMBERS[field.kind]
         prefix = varint(tag)
         if wire == VARINT:
             return self._varints(field, prefix, at, end)
@@ -337,7 +338,7 @@ class Reader:
             self._varint(pos + len(prefix), end)
             raise self.damaged(f"a number of {field.name} cannot be read", pos)
         if not found:
-            return np.empty(0, _NUMBERS[field.kind][1]), pos
+            return np.empty(0, NUMBERS[field.kind][1]), pos
         return found[0] if len(found) == 1 else np.concatenate(found), pos
 
 
@@ -373,7 +374,7 @@ def _narrowed(values: np.ndarray, kind: Kind) -> np.ndarray:
     """The numbers of a field of `kind`: what goes beyond its bits is dropped, as every reader of the format does."""
     if kind == "bool":
         return values.astype(bool)
-    dtype = _NUMBERS[kind][1]
+    dtype = NUMBERS[kind][1]
     narrow: np.ndarray = values.astype(f"<u{dtype.itemsize}").view(dtype)
     return narrow
 
