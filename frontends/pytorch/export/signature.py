@@ -12,8 +12,9 @@ from nxconvert.errors import ReadError, UsageError
 from nxconvert.formats.torch_export import Program, Size, Tree
 from nxconvert.frontends.pytorch.dtypes import DataType
 from nxconvert.frontends.pytorch.export.sizes import bare_symbol, parse, symbols_of
-from nxconvert.frontends.pytorch.script.infer import axis_names, solve_linear
+from nxconvert.frontends.pytorch.script.infer import axis_names
 from nxconvert.graph.dims import Dim, Int, Symbol
+from nxconvert.graph.equations import solve_linear
 from nxconvert.inputs import InputSpec, spec_of
 
 _NUMBERS = {"sym_int": DataType.INT64, "sym_float": DataType.FLOAT, "sym_bool": DataType.BOOL}
@@ -163,20 +164,32 @@ def _name_symbols(program: Program, inputs: Sequence[UserInput]) -> dict[str, In
 def _settle(
     program: Program, inputs: Sequence[UserInput], specs: Mapping[str, InputSpec], symbols: dict[str, Int]
 ) -> dict[str, Int]:
-    """The symbols with what the declared sizes say of them."""
+    """The symbols with what the declared sizes say of them: a number, a name, or their usual name."""
+    said: dict[str, int | str] = {}
     for item in inputs:
         spec = specs.get(item.name)
         if spec is None:
             continue
-        dims = [parse(size, symbols) for size in item.sizes]
-        _check_kind(item, spec, dims)
-        for have, want in zip(dims, spec.dims, strict=True):
-            found = _say(item, have, want)
-            for symbol, value in symbols.items():
-                symbols[symbol] = _replaced(value, found)
-    for symbol, value in symbols.items():
-        _check_range(program, symbol, value)
-    return symbols
+        _check_kind(item, spec, [parse(size, symbols) for size in item.sizes])
+        for size, want in zip(item.sizes, spec.dims, strict=True):
+            # Over the program's own symbols, since the caller may give one the name that another usually has.
+            numbers = {symbol: said.get(symbol) for symbol in symbols}
+            have = parse(size, {k: v if isinstance(v, int) else Dim.symbol(k) for k, v in numbers.items()})
+            for symbol, value in _say(item, have, want).items():
+                if isinstance(value, int) or symbol not in said:
+                    said[symbol] = value
+    settled = {symbol: _named(value, said.get(symbol), symbol, said) for symbol, value in symbols.items()}
+    for symbol, size_of_it in settled.items():
+        _check_range(program, symbol, size_of_it)
+    return settled
+
+
+def _named(usual: Int, said: int | str | None, symbol: str, names: Mapping[str, int | str]) -> Int:
+    """A symbol as it was declared; else with its usual name, unless another one was declared with that."""
+    if isinstance(said, int) or not isinstance(usual, Dim) or usual.atom is None:
+        return usual if said is None or isinstance(said, str) else said
+    name = said or (symbol if usual.atom.key in names.values() else usual.atom.key)
+    return Dim.symbol(name, usual.atom.low, usual.atom.high)
 
 
 def _check_kind(item: UserInput, spec: InputSpec, dims: Sequence[Int]) -> None:
@@ -186,7 +199,7 @@ def _check_kind(item: UserInput, spec: InputSpec, dims: Sequence[Int]) -> None:
         raise UsageError(f"the input '{item.name}' is {own} in the exported program, not {spec}.")
 
 
-def _say(item: UserInput, have: Int, want: int | str) -> dict[str, Int]:
+def _say(item: UserInput, have: Int, want: int | str) -> dict[str, int | str]:
     """What a declared size says of the symbols in the program's."""
     if isinstance(have, int):
         if isinstance(want, int) and want != have:
@@ -196,21 +209,11 @@ def _say(item: UserInput, have: Int, want: int | str) -> dict[str, Int]:
             )
         return {}
     if isinstance(want, str):
-        return {str(have): Dim.symbol(want)} if isinstance(have.atom, Symbol) else {}
+        return {str(have): want} if isinstance(have.atom, Symbol) else {}
     solution = solve_linear(have, want)
     if solution is None:
         raise UsageError(f"a size of the input '{item.name}' is {have} in the exported program, which is never {want}.")
-    return dict(solution.items())  # type: ignore[arg-type]
-
-
-def _replaced(value: Int, found: Mapping[str, Int]) -> Int:
-    """A symbol with what is known of it."""
-    if isinstance(value, Dim) and str(value) in found:
-        new = found[str(value)]
-        if isinstance(new, Dim) and isinstance(value.atom, Symbol) and isinstance(new.atom, Symbol):
-            return Dim.symbol(new.atom.key, value.atom.low, value.atom.high)
-        return new
-    return value
+    return solution
 
 
 def _check_range(program: Program, symbol: str, value: Int) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import OrderedDict, defaultdict, namedtuple
+from pathlib import Path
 
 import pytest
 
 import nxconvert
-from tests.frontends.pytorch.export.harness import check, torch
+from tests.frontends.pytorch.export.harness import check, export, torch
 
 nn = torch.nn
 Dim = torch.export.Dim
@@ -272,3 +273,38 @@ def test_complex_arguments_and_results_are_pairs(tmp_path):
     outputs = nxconvert.run(target, {"x": x.numpy(), "w": w.numpy()})
     expected = torch.view_as_real(torch.fft.rfft(x) * w)
     torch.testing.assert_close(torch.from_numpy(outputs["output.0"]), expected, rtol=1e-4, atol=1e-5)
+
+
+class TestDeclaredSizes:
+    """What is declared of a program's free sizes is said of its own symbols, whatever they are usually called."""
+
+    @staticmethod
+    def free(tmp_path: Path) -> Path:
+        a, b, c = (torch.export.Dim(name, min=2) for name in "abc")
+        program = export(
+            lambda x, y: (x * 2, y + 1), (torch.ones(3, 4), torch.ones(5)), dynamic=(({0: a, 1: b}, {0: c}),)
+        )
+        torch.export.save(program, tmp_path / "model.pt2")
+        return tmp_path / "model.pt2"
+
+    def test_names_may_change_places(self, tmp_path: Path) -> None:
+        source = self.free(tmp_path)
+        usual = nxconvert.load(source).graph.inputs[0].shape
+        swapped = [str(dim) for dim in reversed(list(usual))]
+        model = nxconvert.load(source, inputs=[f"[{','.join(swapped)}]"])
+        assert [str(dim) for dim in model.graph.inputs[0].shape] == swapped
+
+    def test_a_usual_name_that_is_taken_is_not_given_twice(self, tmp_path: Path) -> None:
+        source = self.free(tmp_path)
+        first = str(nxconvert.load(source).graph.inputs[0].shape[0])
+        name = nxconvert.load(source).graph.inputs[1].name
+        model = nxconvert.load(source, inputs={name: f"[{first}]"})
+        assert str(model.graph.inputs[1].shape[0]) == first
+        assert first not in [str(dim) for dim in model.graph.inputs[0].shape]
+
+    def test_two_sizes_for_one_symbol_are_refused(self, tmp_path: Path) -> None:
+        n = torch.export.Dim("n", min=2)
+        program = export(lambda x: x @ x, (torch.ones(3, 3),), dynamic=(({0: n, 1: n},),))
+        torch.export.save(program, tmp_path / "model.pt2")
+        with pytest.raises(nxconvert.UsageError, match="fixes a size"):
+            nxconvert.load(tmp_path / "model.pt2", inputs=["[4,5]"])
