@@ -20,7 +20,7 @@ import numpy as np
 import onnx_ir as ir
 
 from nxconvert.graph import IR_OPSET, rules
-from nxconvert.graph.constants import as_array, as_attribute
+from nxconvert.graph.constants import as_array, as_attribute, as_texts
 from nxconvert.graph.dims import Dim, Int, Operation, Symbol, bounds, compare, require, static
 from nxconvert.graph.rules.common import count_ratio, reshape_operand
 from nxconvert.graph.schema import HALVES, Formal, schema
@@ -118,9 +118,12 @@ class Builder:
         """A constant of the model; equal constants are one.
 
         Args:
-            data: a number, a (nested) list of numbers, or an array.
+            data: a number, a (nested) list of numbers, or an array; for strings, of `str` or `bytes`.
             dtype: its dtype; by default bool for bools, int64 for ints, float32 for floats, and an array's own.
         """
+        if dtype == ir.DataType.STRING:
+            texts = as_texts(data)
+            return self.weight(texts, "const", (texts.shape.numpy(), tuple(texts.string_data())))
         array = as_array(data, dtype)
         dtype = dtype or ir.DataType.from_numpy(array.dtype)
         key = (dtype, array.shape, array.tobytes())

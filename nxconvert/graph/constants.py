@@ -30,6 +30,13 @@ def as_array(data: Any, dtype: ir.DataType | None) -> np.ndarray:
     return np.require(np.asarray(data, dtype.numpy() if dtype else None), requirements="C")
 
 
+def as_texts(data: Any) -> ir.StringTensor:
+    """A string, a (nested) list of strings or an array of them, each `str` or `bytes`, as a tensor."""
+    array = np.asarray(data, object)
+    texts = [item.encode("utf-8", "surrogateescape") if isinstance(item, str) else item for item in array.flat]
+    return ir.StringTensor(texts, shape=ir.Shape(array.shape))
+
+
 def _natural_dtype(data: Any) -> ir.DataType:
     """The dtype of a Python number or a (nested) list of numbers: of several kinds of numbers the widest."""
     if isinstance(data, (list, tuple)):

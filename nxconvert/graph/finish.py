@@ -24,11 +24,9 @@ def finish(op: Builder, outputs: Mapping[str, Value], defaults: Iterable[Value] 
         a model at the internal opset. Initializers that nothing uses are left out; every value has a dtype and a shape.
     """
     graph = op.graph(list(outputs.values()), "main")
-    _name_outputs(graph, list(outputs))
-    for value in op.initializers():
-        if value.uses():
-            graph.register_initializer(value)
-    for value in defaults:
+    weights = [value for value in op.initializers() if value.uses()]
+    _name_outputs(graph, weights, list(outputs))
+    for value in (*weights, *defaults):
         graph.register_initializer(value)
     _stamp_all([*graph.inputs, *graph.initializers.values()])
     for node in ir.traversal.RecursiveGraphIterator(graph):
@@ -46,13 +44,13 @@ def _stamp_all(values: Iterable[ir.Value]) -> None:
             value.shape = ir.Shape([str(dim) if isinstance(dim, Dim) else dim for dim in value.dims])
 
 
-def _name_outputs(graph: ir.Graph, names: list[str]) -> None:
+def _name_outputs(graph: ir.Graph, weights: Iterable[ir.Value], names: list[str]) -> None:
     """Gives the outputs their names; whatever inside the graph has such a name steps aside."""
     wanted = dict.fromkeys(names)
-    for node in ir.traversal.RecursiveGraphIterator(graph):
-        for value in node.outputs:
-            if value.name in wanted:
-                value.name = f"{value.name}/inner"
+    made = (value for node in ir.traversal.RecursiveGraphIterator(graph) for value in node.outputs)
+    for value in (*weights, *made):
+        if value.name in wanted:
+            value.name = f"{value.name}/inner"
     taken = {value.name for value in graph.inputs}
     for value, name in zip(graph.outputs, names, strict=True):
         while name in taken:

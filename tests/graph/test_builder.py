@@ -43,6 +43,20 @@ def test_constants_are_exact(op):
     assert result.tobytes() == special.tobytes()
 
 
+def test_constants_may_be_strings(op):
+    texts = op.const([["a"], [b"\xff"]], ir.DataType.STRING)
+    assert texts is op.const(np.array([[b"a"], [b"\xff"]], object), ir.DataType.STRING)
+    assert texts is not op.const(["a", b"\xff"], ir.DataType.STRING)
+    assert (texts.etype, texts.dims) == (ir.DataType.STRING, (2, 1))
+    assert ir.to_proto(texts.const_value).string_data == [b"a", b"\xff"]
+
+
+def test_a_weight_steps_aside_for_an_output_of_its_name(op):
+    weight = op.weight(ir.Tensor(np.array([1.5, 2.5], np.float32)), "y")
+    (result,) = run(op, {}, y=weight)
+    assert result.tolist() == [1.5, 2.5]
+
+
 def test_equal_constants_are_one_and_zeros_of_two_signs_are_two(op):
     assert op.const(1.5) is op.const(1.5)
     assert op.const([1, 2]) is op.const(np.array([1, 2]))
