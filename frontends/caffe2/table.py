@@ -49,9 +49,9 @@ from nxconvert.graph.dims import Dim, Int
 from nxconvert.graph.optable import Lowering, OpTable
 
 __all__ = [
-    "Blob", "Builder", "DataType", "Dim", "Filtered", "Flag", "Flags", "Images", "Indices", "Int", "Int8", "Lengths",
-    "LoweringError", "Map", "Matrix", "NetDef", "Number", "Steps", "Texts", "Unset", "Value", "Vector", "Weight",
-    "caffe2",
+    "Blob", "Builder", "DataType", "Dim", "Filtered", "Flag", "Flags", "Floats", "Images", "Indices", "Int", "Int8",
+    "Ints", "Lengths", "LoweringError", "Map", "Matrix", "NetDef", "Number", "Steps", "Texts", "Unset", "Value",
+    "Vector", "Weight", "caffe2",
 ]  # fmt: skip
 
 DataType = ir.DataType
@@ -68,6 +68,8 @@ Number: TypeAlias = Value
 Flag: TypeAlias = Value
 Flags: TypeAlias = Value
 Texts: TypeAlias = Value
+Ints: TypeAlias = Sequence[int]
+Floats: TypeAlias = Sequence[float]
 
 
 class LoweringError(Exception):

@@ -1,13 +1,66 @@
-"""The weights of a model as values of the graph."""
+"""Parameters of a graph: what files hold of tensors, and what is filled with one number.
+
+None of them is held in memory as a whole unless it is small: a writer asks for the elements.
+"""
 
 from __future__ import annotations
 
-from nxconvert.formats.caffe2 import Tensor
-from nxconvert.graph.builder import Builder, Value
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import onnx_ir as ir
+
+from nxconvert.formats.caffe2 import Tensor, weight_tensor
+from nxconvert.formats.tensors import ComputedTensor
+from nxconvert.frontends.caffe2.dtypes import dtype_of_array
+from nxconvert.graph.builder import FOLD_LIMIT, Builder, Value
+from nxconvert.graph.constants import as_texts
 
 
 def weight_of(op: Builder, tensor: Tensor, name: str) -> Value:
-    """The content of a stored tensor, as a weight of the graph with its name."""
-    import onnx_ir as ir
+    """The parameter called ``name`` that a file holds.
 
-    return op.weight(ir.Tensor(tensor.values, name=name), name)
+    Raises:
+        ReadError: the file does not hold all of it.
+    """
+    dtype = dtype_of_array(tensor.dtype)
+    return op.weight(weight_tensor(tensor, dtype, tensor.dims, name), name, (name, id(tensor)))
+
+
+def weight_of_values(op: Builder, values: Any, dtype: ir.DataType, shape: Sequence[int], name: str) -> Value:
+    """The parameter called ``name`` whose elements an argument lists.
+
+    Args:
+        op: the builder.
+        values: an array, or a list of numbers or `bytes`.
+        dtype: of the tensor; elements of another one are converted.
+        shape: of the tensor.
+        name: of the tensor.
+
+    Raises:
+        ReadError: there are not as many values as the shape asks for, or one does not fit in the dtype.
+    """
+    elements = values if isinstance(values, np.ndarray) else _listed(values)
+    return op.weight(weight_tensor(elements, dtype, shape, name), name, (name, id(values)))
+
+
+def _listed(values: Sequence[Any]) -> np.ndarray:
+    if not any(isinstance(item, (str, bytes)) for item in values):
+        return np.asarray(values)
+    return as_texts(values).numpy()
+
+
+def filled(op: Builder, number: Any, dtype: ir.DataType, shape: Sequence[int], name: str) -> Value:
+    """The parameter called ``name`` of which every element is ``number``; its content is known to the builder."""
+    key = (name, number, dtype, tuple(shape))
+    if dtype == ir.DataType.STRING:
+        return op.weight(as_texts(np.full(shape, number, object)), name, key)
+    element = np.asarray(number).astype(dtype.numpy())
+    if math.prod(shape) > FOLD_LIMIT:
+        return op.weight(ComputedTensor(lambda: np.full(shape, element), dtype, shape), name, key)
+    array = np.full(shape, element)
+    value = op.weight(ir.Tensor(array, dtype), name, key)
+    value.array = array
+    return value
