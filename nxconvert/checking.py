@@ -12,9 +12,9 @@ import ml_dtypes
 import numpy as np
 
 from nxconvert.conversion import OPTIONS_KEY
-from nxconvert.detection import source_frontend, target_backend
+from nxconvert.detection import init_file, source_frontend, target_backend
 from nxconvert.errors import InputError, RunError, UsageError
-from nxconvert.execution import own_runtime
+from nxconvert.execution import load_on, own_runtime
 from nxconvert.inputs import InputsLike, InputSpec, as_array
 from nxconvert.interface import free_ranges
 from nxconvert.live import live_frontend
@@ -45,6 +45,7 @@ def check(
     atol: float = 1e-5,
     seed: int = 0,
     trust_code: bool = False,
+    init: str | os.PathLike[str] | None = None,
 ) -> CheckReport:
     """Whether `target` computes what `source` computes.
 
@@ -61,13 +62,14 @@ def check(
         atol: the absolute tolerance.
         seed: what the inputs are generated from.
         trust_code: whether Python code in the source may be executed (a pickled module).
+        init: the file of the source's weights, of formats that keep them in a second one (see `load`).
 
     Raises:
         RuntimeMissingError: a framework that would run one of the two is not installed.
         RunError: the source's framework runs none of the inputs.
         ReadError, UsageError: as `load`.
     """
-    truth = _Source(source, trust_code)
+    truth = _Source(source, trust_code, init)
     target_path, target_reader = source_frontend(target)
     # Both first: loading a model only to find that the other cannot run would be a waste.
     truth.require_runtime()
@@ -98,12 +100,19 @@ def check(
 class _Source:
     """What is taken for the truth: a file, or a live model (which a file may hold)."""
 
-    def __init__(self, source: str | os.PathLike[str] | LiveModel, trust_code: bool) -> None:
+    def __init__(
+        self,
+        source: str | os.PathLike[str] | LiveModel,
+        trust_code: bool,
+        init: str | os.PathLike[str] | None,
+    ) -> None:
         self.source: Path | LiveModel
         if isinstance(source, LiveModel):
             self.source, self._format = source, source.format
+            self._init = init_file(init, live_frontend(self._format))
         else:
             self.source, self._frontend = source_frontend(source)
+            self._init = init_file(init, self._frontend)
             self._format = self._frontend.name
             if isinstance(self._frontend, LiveFrontend):
                 self.source = self._frontend.open_live(self.source, trust_code=trust_code) or self.source
@@ -116,13 +125,13 @@ class _Source:
         """Its graph."""
         if isinstance(self.source, LiveModel):
             return live_frontend(self._format).read_live(self.source, ReadOptions())
-        return self._frontend.read(self.source, ReadOptions())
+        return self._frontend.read(self.source, ReadOptions(init=self._init))
 
     def load(self) -> Runner:
         """Itself, ready to run."""
         runtime = self.require_runtime()
         if not isinstance(self.source, LiveModel):
-            return runtime.load(self.source)
+            return load_on(runtime, self.source, self._init)
         if not isinstance(runtime, LiveRuntime):
             raise RunError(f"{self.source} cannot be run: {runtime.name} runs files only.")
         return runtime.load_live(self.source)

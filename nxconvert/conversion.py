@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from nxconvert import __version__
-from nxconvert.detection import source_frontend, target_backend
+from nxconvert.detection import init_file, source_frontend, target_backend
 from nxconvert.errors import UsageError
 from nxconvert.fingerprint import Fingerprint
 from nxconvert.inputs import InputsLike, parse_inputs
@@ -53,6 +53,7 @@ def load(
     state: State = "steady",
     trust_code: bool = False,
     via: Via | None = None,
+    init: str | os.PathLike[str] | None = None,
 ) -> ir.Model:
     """The model in a file, as the shared graph: one opset, every value typed, every dim a size or a name.
 
@@ -66,6 +67,8 @@ def load(
             outputs, ``"first"`` the call that begins with the saved state.
         trust_code: whether Python code in the file may be executed. Say so only of files you made yourself.
         via: how a pickled Python module becomes a program (see `from_torch`).
+        init: the file of the weights, of formats that keep them in a second one (Caffe2's init net); None to look for
+            it beside `source`.
 
     Raises:
         UsageError: an argument makes no sense.
@@ -79,6 +82,7 @@ def load(
         state=_state(state),
         trust_code=trust_code,
         via=via,
+        init=init_file(init, frontend),
     )
     return frontend.read(path, options)
 
@@ -113,6 +117,7 @@ def convert(
     target_format: str | None = None,
     trust_code: bool = False,
     via: Via | None = None,
+    init: str | os.PathLike[str] | None = None,
     state: State = "steady",
     external_data: bool | None = None,
     progress: Progress = ignore_progress,
@@ -132,6 +137,7 @@ def convert(
         target_format: the target format's name; None lets the suffix tell.
         trust_code: whether Python code in the source may be executed.
         via: how a model that is Python code becomes a program (see `from_torch`).
+        init: the file of the weights, of formats that keep them in a second one.
         state: which call of a model that keeps state is converted.
         external_data: whether the weights go to a file beside the target; None: only where they do not fit inside.
         progress: is called with the stage ("reading", "lowering", "writing") and the fraction of it that is done.
@@ -143,10 +149,11 @@ def convert(
         WriteError: the target cannot be written, or its format cannot hold the model.
     """
     clock = _Clock()
-    origin, name, read = _source(source, source_format)
+    origin, name, init_path, read = _source(source, source_format, init)
     target_path, backend = target_backend(target, target_format)
-    if origin is not None and target_path.exists() and origin.samefile(target_path):
-        raise UsageError(f"{target_path} is the source itself; give the converted model another name.")
+    for file in (origin, init_path):
+        if file is not None and target_path.exists() and file.samefile(target_path):
+            raise UsageError(f"{target_path} is the source itself; give the converted model another name.")
     warnings: list[str] = []
     read_options = ReadOptions(
         inputs=parse_inputs(inputs),
@@ -154,6 +161,7 @@ def convert(
         state=_state(state),
         trust_code=trust_code,
         via=via,
+        init=init_path,
         progress=progress,
         warn=warnings.append,
     )
@@ -187,14 +195,14 @@ def convert(
 
 
 def _source(
-    source: str | os.PathLike[str] | LiveModel, format: str | None
-) -> tuple[Path | None, str, Callable[[ReadOptions], ir.Model]]:
-    """Of a source: the file that its weights are in, if there is one, its format, and what reads it."""
+    source: str | os.PathLike[str] | LiveModel, format: str | None, init: str | os.PathLike[str] | None
+) -> tuple[Path | None, str, Path | None, Callable[[ReadOptions], ir.Model]]:
+    """Of a source: the file that it, or its weights, are in, its format, its second file, and what reads it."""
     if isinstance(source, LiveModel):
         live, frontend = source, live_frontend(source.format)
-        return live.weights, frontend.name, lambda options: frontend.read_live(live, options)
+        return live.weights, frontend.name, init_file(init, frontend), lambda options: frontend.read_live(live, options)
     path, reader = source_frontend(source, format)
-    return path, reader.name, lambda options: reader.read(path, options)
+    return path, reader.name, init_file(init, reader), lambda options: reader.read(path, options)
 
 
 class _Clock:
@@ -252,6 +260,7 @@ def _stated(options: ReadOptions) -> dict[str, Any]:
         specs = [str(spec) for spec in inputs]
     state = None if options.state == "steady" else options.state
     stated = {"inputs": specs, "constants": dict(options.constants), "state": state, "via": options.via}
+    stated["init"] = options.init and options.init.name
     return {key: value for key, value in stated.items() if value}
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from nxconvert.errors import ReadError, UsageError, WriteError
-from nxconvert.plugins import Backend, Frontend, backends, frontends
+from nxconvert.plugins import Backend, Frontend, backends, frontends, takes_init
 
 _LEADING_BYTES = 512
 #: What a file looks like that no frontend takes: its first bytes, and what to say of it.
@@ -57,6 +57,28 @@ def source_frontend(path: str | os.PathLike[str], format: str | None = None) -> 
         f"{source} is no model that can be read here: it looks like {_look(source)}. "
         f"The formats tried were {tried}. If it is one of these, name it with --from (format= in Python)."
     )
+
+
+def init_file(init: str | os.PathLike[str] | None, frontend: Frontend) -> Path | None:
+    """The path of the file that holds the weights of a model which `frontend` reads, where one is given.
+
+    Raises:
+        UsageError: models of this format are one file.
+        ReadError: there is no such file.
+    """
+    if init is None:
+        return None
+    if not takes_init(frontend):
+        others = _listing(sorted(name for name, each in frontends().items() if takes_init(each)))
+        raise UsageError(
+            f"a model of the format {frontend.name} has its weights with it: leave --init {os.fspath(init)} (init= in "
+            f"Python) out. It is for formats that keep weights in a second file ({others})."
+        )
+    path = Path(init)
+    if path.is_dir():
+        raise ReadError(f"{path} is a folder: --init (init= in Python) takes the file that holds the weights.")
+    _require_readable(path)
+    return path
 
 
 def target_backend(path: str | os.PathLike[str], format: str | None = None) -> tuple[Path, Backend]:

@@ -8,17 +8,21 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nxconvert.detection import source_frontend
-from nxconvert.errors import RuntimeMissingError, UsageError
+from nxconvert.detection import init_file, source_frontend
+from nxconvert.errors import RunError, RuntimeMissingError, UsageError
 from nxconvert.inputs import as_array
-from nxconvert.plugins import LiveModel, Runner, Runtime, backends, runtimes
+from nxconvert.plugins import LiveModel, Runner, Runtime, TwoFileRuntime, backends, runtimes
 
 if TYPE_CHECKING:
     import numpy as np
 
 
 def run(
-    path: str | os.PathLike[str], inputs: Mapping[str, Any] | Sequence[Any], *, runtime: str | None = None
+    path: str | os.PathLike[str],
+    inputs: Mapping[str, Any] | Sequence[Any],
+    *,
+    runtime: str | None = None,
+    init: str | os.PathLike[str] | None = None,
 ) -> dict[str, np.ndarray]:
     """Runs a model once.
 
@@ -27,6 +31,7 @@ def run(
         inputs: an array (or what NumPy makes one of) for each input, by name or in order.
         runtime: the name of what is to run it; None for the model's own framework. A runtime of another format gets
             the model converted to its format, in a temporary folder.
+        init: the file of the weights, of formats that keep them in a second one (see `load`).
 
     Returns:
         The outputs by name.
@@ -37,17 +42,32 @@ def run(
         ReadError, UnsupportedError: as `load`.
     """
     source, frontend = source_frontend(path)
+    weights = init_file(init, frontend)
     wanted = None if runtime is None else find_runtime(runtime)
     if wanted is None or frontend.name in wanted.formats:
-        runner = (wanted or own_runtime(frontend.name, source)).load(source)
+        runner = load_on(wanted or own_runtime(frontend.name, source), source, weights)
         return runner(_by_name(runner, inputs))
     # First what can be known without work: whether it can run here at all.
     missing = wanted.available()
     if missing:
         raise RuntimeMissingError(f"{source} cannot be run by {wanted.name}: {missing}.")
     with tempfile.TemporaryDirectory(prefix="nxconvert-") as folder:
-        runner = wanted.load(_converted(source, wanted, inputs, Path(folder)))
+        runner = wanted.load(_converted(source, weights, wanted, inputs, Path(folder)))
         return runner(_by_name(runner, inputs))
+
+
+def load_on(runtime: Runtime, path: Path, init: Path | None) -> Runner:
+    """The model in `path`, with its weights in `init` where that is given, ready to run.
+
+    Raises:
+        ReadError, RuntimeMissingError: as `Runtime.load`.
+        RunError: the runtime does not take a second file.
+    """
+    if init is None:
+        return runtime.load(path)
+    if not isinstance(runtime, TwoFileRuntime):
+        raise RunError(f"{path} cannot be run with {init}: {runtime.name} takes one file.")
+    return runtime.load_pair(path, init)
 
 
 def find_runtime(name: str) -> Runtime:
@@ -79,7 +99,9 @@ def own_runtime(format: str, path: Path | LiveModel) -> Runtime:
     raise RuntimeMissingError(f"{path} cannot be run as it is: {why}.")
 
 
-def _converted(source: Path, runtime: Runtime, inputs: Mapping[str, Any] | Sequence[Any], folder: Path) -> Path:
+def _converted(
+    source: Path, init: Path | None, runtime: Runtime, inputs: Mapping[str, Any] | Sequence[Any], folder: Path
+) -> Path:
     """`source` in a format that `runtime` runs, fitted to the inputs it is to be run on."""
     from nxconvert.conversion import convert
 
@@ -87,7 +109,7 @@ def _converted(source: Path, runtime: Runtime, inputs: Mapping[str, Any] | Seque
     if backend is None:
         raise UsageError(f"{source} cannot be run by {runtime.name}: nothing writes what it runs.")
     target = folder / f"model{backend.suffixes[0]}"
-    convert(source, target, inputs=inputs, target_format=backend.name)
+    convert(source, target, inputs=inputs, init=init, target_format=backend.name)
     return target
 
 

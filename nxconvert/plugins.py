@@ -54,6 +54,7 @@ class ReadOptions:
         state: which call of a model that keeps state is read.
         trust_code: whether code that the file carries may be executed (a pickled Python module).
         via: by which of its framework's ways a model that is Python code becomes a program; None for the usual one.
+        init: the file of the weights, of formats that keep them apart; None to look for it (see `takes_init`).
         progress: is told how far the reading is.
         warn: takes a sentence about anything the user should know but that does not stop the conversion.
     """
@@ -63,6 +64,7 @@ class ReadOptions:
     state: State = "steady"
     trust_code: bool = False
     via: str | None = None
+    init: Path | None = None
     progress: Progress = ignore_progress
     warn: Callable[[str], None] = ignore_warning
 
@@ -206,6 +208,14 @@ class Backend(Protocol):
         """
 
 
+def takes_init(frontend: Frontend) -> bool:
+    """Whether models of a format may have their weights in a second file, which `ReadOptions.init` names.
+
+    Such a frontend has an attribute ``takes_init`` that is True.
+    """
+    return bool(getattr(frontend, "takes_init", False))
+
+
 class Runner(Protocol):
     """One model, loaded and ready to run."""
 
@@ -267,6 +277,14 @@ class LiveRuntime(Runtime, Protocol):
 
     def load_live(self, live: LiveModel) -> Runner:
         """The object, ready to run. Running it changes nothing about it."""
+
+
+@runtime_checkable
+class TwoFileRuntime(Runtime, Protocol):
+    """A runtime of models that may have their weights in a second file."""
+
+    def load_pair(self, path: Path, init: Path) -> Runner:
+        """The model in `path` with the weights in `init`; see `Runtime.load`."""
 
 
 class PluginWarning(UserWarning):

@@ -17,7 +17,7 @@ import onnx
 import pytest
 
 import nxconvert
-from nxconvert import InputError, ReadError, RuntimeMissingError, UnsupportedError, UsageError, WriteError
+from nxconvert import InputError, ReadError, RunError, RuntimeMissingError, UnsupportedError, UsageError, WriteError
 from nxconvert.fingerprint import Fingerprint
 from nxconvert.report import human_bytes
 
@@ -197,6 +197,47 @@ class TestRun:
         assert nxconvert.run(source, {"x": [[1.0]]}, runtime="reference")["output"].tolist() == [[3]]
         with pytest.raises(UsageError, match="nothing writes what it runs"):
             nxconvert.run(classifier_file, self.INPUTS, runtime="toy")
+
+    def test_weights_in_a_second_file(self, toy: None, tmp_path: Path, classifier_file: Path) -> None:
+        source, weights, target = tmp_path / "a.toy", tmp_path / "b.toy", tmp_path / "out.nx"
+        source.write_bytes(b'TOY{"scale": 3}')
+        weights.write_bytes(b'TOY{"scale": 7}')
+        x = {"x": [[1.0]]}
+        assert nxconvert.run(source, x, init=weights)["output"].tolist() == [[7]]
+        assert nxconvert.run(source, x, init=weights, runtime="reference")["output"].tolist() == [[7]]
+        model = nxconvert.load(source, init=weights)
+        assert model.graph.initializers["scale"].const_value.numpy() == 7
+        nxconvert.convert(source, target, init=weights)
+        assert json.loads(metadata(target)["nxconvert.options"]) == {"init": "b.toy"}
+        assert nxconvert.check(source, target, init=weights).ok
+        assert not nxconvert.check(source, target).ok
+
+    def test_a_second_file_that_makes_no_sense(self, toy: None, tmp_path: Path, classifier_file: Path) -> None:
+        source = tmp_path / "a.toy"
+        source.write_bytes(b"TOY{}")
+        with pytest.raises(UsageError, match=r"onnx has its weights with it: leave --init .* \(.*toy.*\)"):
+            nxconvert.convert(classifier_file, tmp_path / "out.nx", init=source)
+        with pytest.raises(UsageError, match="has its weights with it"):
+            nxconvert.run(classifier_file, {}, init=source)
+        with pytest.raises(ReadError, match="is a folder: --init"):
+            nxconvert.load(source, init=tmp_path)
+        with pytest.raises(ReadError, match=r"none\.toy does not exist"):
+            nxconvert.load(source, init=tmp_path / "none.toy")
+        with pytest.raises(UsageError, match="is the source itself"):
+            nxconvert.convert(source, source, init=source, target_format="onnx")
+        with pytest.raises(UsageError, match="is the source itself"):
+            nxconvert.convert(source, classifier_file, init=classifier_file)
+
+    def test_a_runtime_that_takes_one_file(
+        self, toy: None, tmp_path: Path, classifier_file: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        import toy_plugin
+
+        monkeypatch.delattr(toy_plugin.ToyRuntime, "load_pair")
+        source = tmp_path / "a.toy"
+        source.write_bytes(b"TOY{}")
+        with pytest.raises(RunError, match="toy takes one file"):
+            nxconvert.run(source, {"x": [[1.0]]}, init=source)
 
     def test_a_runtime_that_is_missing(self, toy: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         import toy_plugin

@@ -119,6 +119,15 @@ class TestConvert:
         assert model.opset_import[0].version == 18
         assert [dim.dim_value for dim in model.graph.input[1].type.tensor_type.shape.dim] == [2, 0, 16]
 
+    def test_weights_in_a_second_file(self, command_line: CommandLine, toy_file: Callable, tmp_path: Path) -> None:
+        source, target, weights = toy_file('{"scale": 3}'), tmp_path / "out.nx", tmp_path / "weights.toy"
+        weights.write_bytes(b'TOY{"scale": 7}')
+        assert command_line(source, target, "-q", "--init", weights, "--check") == (0, "", "")
+        assert command_line("check", source, target, "-q", "--init", weights) == (0, "", "")
+        assert command_line("check", source, target, "-q")[0] == 3
+        code, out, _ = command_line("run", source, "--init", weights, "--input", "x=[[1.0]]")
+        assert (code, out) == (0, "output: float32[1,1]\n[[7.]]\n")
+
     def test_external_data(self, command_line: CommandLine, classifier_file: Path, tmp_path: Path) -> None:
         target = tmp_path / "out.nx"
         _, out, _ = command_line(classifier_file, target, "--external-data", "--json")

@@ -5,6 +5,8 @@
 {"only": 4}                 its own runtime takes this batch size alone
 {"open": true}              nothing is known about x: it has to be declared
 {"odd": ["a", "b"]}         operators that cannot be lowered
+
+A second file of the same kind may hold some of this, as other formats' weights do.
 """
 
 from __future__ import annotations
@@ -30,13 +32,14 @@ class ToyFrontend:
     name = "toy"
     description = "toy models"
     suffixes = (".toy",)
+    takes_init = True
 
     def detect(self, path):
         return path.is_file() and path.read_bytes().startswith(MAGIC)
 
     def read(self, path, options):
         options.progress("reading", 0.5)
-        said = facts(path)
+        said = facts(path) | (facts(options.init) if options.init else {})
         if "odd" in said:
             raise UnsupportedError(Unsupported(f"toy::{name}", where="toy.py:7", count=2) for name in said["odd"])
         dims = ("batch", "width")
@@ -71,6 +74,9 @@ class ToyRuntime:
 
     def load(self, path):
         return ToyRunner(facts(path))
+
+    def load_pair(self, path, init):
+        return ToyRunner(facts(path) | facts(init))
 
 
 class ToyRunner:

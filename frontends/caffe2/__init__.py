@@ -1,4 +1,4 @@
-"""The Caffe2 frontend: nets and their weights, read without Caffe2."""
+"""The Caffe2 frontend: nets with their init nets, and predictors in databases, read without Caffe2."""
 
 from __future__ import annotations
 
@@ -10,23 +10,25 @@ if TYPE_CHECKING:
 
     from nxconvert.plugins import ReadOptions
 
+__all__ = ["Caffe2Frontend", "frontend"]
+
 
 class Caffe2Frontend:
-    """Reads nets of Caffe2; see `nxconvert.plugins.Frontend`."""
+    """Reads what Caffe2 calls a predict net and an init net, or a predictor; see `nxconvert.plugins.Frontend`."""
 
     name = "caffe2"
-    description = "Caffe2 nets"
+    description = "Caffe2: nets (predict_net.pb and init_net.pb) and predictors (.minidb)"
     suffixes = (".pb", ".pbtxt", ".prototxt", ".minidb", ".mdl")
+    takes_init = True
 
     def detect(self, path: Path) -> bool:
-        from nxconvert.errors import ReadError
-        from nxconvert.formats.caffe2 import read_net
+        from nxconvert.formats.caffe2 import detect
 
-        net = path / "predict_net.pb" if path.is_dir() else path
-        try:
-            return bool(read_net(net).ops)
-        except ReadError:
-            return False
+        if path.is_dir():
+            from .files import holds_model
+
+            return holds_model(path)
+        return detect(path) is not None
 
     def read(self, path: Path, options: ReadOptions) -> ir.Model:
         from nxconvert.frontends.caffe2.model import read_model

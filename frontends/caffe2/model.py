@@ -25,7 +25,7 @@ def read_model(path: Path, options: ReadOptions) -> ir.Model:
         UnsupportedError: operators have no lowering; all of them are listed.
     """
     options.progress("reading", None)
-    files = find_model(path, getattr(options, "init", None), options.warn)
+    files = find_model(path, options.init, options.warn)
     options.progress("lowering", None)
     program = Program(files)
     program.check()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from nxconvert.cli.options import input_option, json_option, traceback_option
+from nxconvert.cli.options import init_option, input_option, json_option, traceback_option
 
 if TYPE_CHECKING:
     from nxconvert.inputs import InputSpec
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 @click.argument("source", metavar="A", type=click.Path(path_type=Path))
 @click.argument("target", metavar="B", type=click.Path(path_type=Path))
 @input_option
+@init_option
 @click.option("--rtol", type=float, default=1e-3, show_default=True, help="The relative tolerance.")
 @click.option("--atol", type=float, default=1e-5, show_default=True, help="The absolute tolerance.")
 @click.option("--seed", type=int, default=0, show_default=True, help="What the inputs are generated from.")
@@ -32,6 +33,7 @@ def command(
     rtol: float,
     atol: float,
     seed: int,
+    init: Path | None,
     as_json: bool,
     quiet: bool,
 ) -> int:
@@ -41,7 +43,7 @@ def command(
     """
     from nxconvert.checking import check
 
-    report = check(source, target, inputs=inputs, rtol=rtol, atol=atol, seed=seed)
+    report = check(source, target, inputs=inputs, rtol=rtol, atol=atol, seed=seed, init=init)
     if as_json:
         click.echo(report.to_json())
     elif not quiet:

@@ -113,7 +113,9 @@ def _check(report: ConversionReport, options: dict[str, Any], *, show: bool) -> 
     from nxconvert.checking import check
     from nxconvert.cli.check import show_check
 
-    result = check(report.source, report.target, inputs=options["inputs"], trust_code=options["trust_code"])
+    result = check(
+        report.source, report.target, inputs=options["inputs"], trust_code=options["trust_code"], init=options["init"]
+    )
     if show:
         show_check(result)
     return result

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -48,6 +49,16 @@ def input_option(command: Command) -> Command:
     )(command)
 
 
+def init_option(command: Command) -> Command:
+    """Names the second file of a source."""
+    return click.option(
+        "--init",
+        metavar="FILE",
+        type=click.Path(path_type=Path),
+        help="The weights, if they are in a second file that is not beside IN by its usual name (Caffe2's init net).",
+    )(command)
+
+
 def source_options(command: Command) -> Command:
     """How a source is to be read."""
     options = (
@@ -55,6 +66,7 @@ def source_options(command: Command) -> Command:
             "--from", "source_format", metavar="FORMAT", help="The format of IN, if its content does not say."
         ),
         input_option,
+        init_option,
         click.option(
             "--const",
             "constants",

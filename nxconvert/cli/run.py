@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
-from nxconvert.cli.options import json_option, parse_constant, traceback_option
+from nxconvert.cli.options import init_option, json_option, parse_constant, traceback_option
 
 if TYPE_CHECKING:
     import numpy as np
@@ -29,13 +29,16 @@ if TYPE_CHECKING:
 )
 @click.option("--on", "runtime", metavar="RUNTIME", help="What is to run it; converts the model if it has to.")
 @click.option("--output", type=click.Path(path_type=Path), metavar="FILE.npz", help="Where to put the outputs.")
+@init_option
 @json_option
 @traceback_option
-def command(model: Path, *, inputs: tuple[str, ...], runtime: str | None, output: Path | None, as_json: bool) -> int:
+def command(
+    model: Path, *, inputs: tuple[str, ...], runtime: str | None, output: Path | None, init: Path | None, as_json: bool
+) -> int:
     """Run MODEL once, in its own framework or in RUNTIME, and show or save its outputs."""
     from nxconvert.execution import run
 
-    results = run(model, _arrays(inputs), runtime=runtime)
+    results = run(model, _arrays(inputs), runtime=runtime, init=init)
     if output is not None:
         _save(output, results)
     facts = {name: {"dtype": str(array.dtype), "shape": list(array.shape)} for name, array in results.items()}
