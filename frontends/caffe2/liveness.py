@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 
-from nxconvert.formats.caffe2 import NetDef, OperatorDef
+from nxconvert.formats.caffe2 import NetDef, OperatorDef, parse_net
 from nxconvert.frontends.caffe2.machine import text
 
 _MAX_DEPTH = 32
@@ -27,6 +28,21 @@ def nets(operator: OperatorDef) -> Iterator[NetDef]:
         value = operator.args.get(name)
         if isinstance(value, NetDef):
             yield value
+
+
+def decoded(operators: Iterable[OperatorDef]) -> list[OperatorDef]:
+    """Operators whose nets are nets: some are given as text."""
+    return [_decoded(operator) for operator in operators]
+
+
+def _decoded(operator: OperatorDef) -> OperatorDef:
+    texts = {key: operator.args.get(key) for key in _NETS.get(operator.type, ())}
+    found = {
+        key: parse_net(value.decode(errors="replace"), f"the argument '{key}' of {operator.type}")
+        for key, value in texts.items()
+        if isinstance(value, bytes) and value
+    }
+    return replace(operator, args={**operator.args, **found}) if found else operator
 
 
 def every(operators: Iterable[OperatorDef], depth: int = 0) -> Iterator[OperatorDef]:

@@ -17,7 +17,7 @@ from nxconvert.errors import Unsupported, UnsupportedError
 from nxconvert.formats.caffe2 import OperatorDef
 from nxconvert.frontends.caffe2.blobs import Blob, Unset
 from nxconvert.frontends.caffe2.table import LoweringError, caffe2
-from nxconvert.graph.builder import Builder, GraphTypeError
+from nxconvert.graph.builder import Builder, GraphTypeError, Value
 
 # What a lowering runs into when arguments and shapes do not fit, short of saying so itself.
 _MISFITS = (LookupError, ValueError, TypeError, ZeroDivisionError, OverflowError, AttributeError, AssertionError)
@@ -50,11 +50,15 @@ class Machine:
         op: what they are run into.
         blobs: what each name holds.
         warn: takes a sentence for the user.
+        wanted: the blobs that something reads, or that are outputs.
+        made: what computed a tensor: the operator, and the operands it had.
     """
 
-    def __init__(self, op: Builder, warn: Callable[[str], None]) -> None:
+    def __init__(self, op: Builder, warn: Callable[[str], None], wanted: Iterable[str] = ()) -> None:
         self.op = op
         self.warn = warn
+        self.wanted = frozenset(wanted)
+        self.made: dict[Value, tuple[OperatorDef, Sequence[Any]]] = {}
         self.blobs: dict[str, Blob | Open] = {}
 
     def run(self, operators: Iterable[OperatorDef]) -> None:
@@ -95,7 +99,10 @@ class Machine:
             "seed": operator.device.random_seed if operator.device is not None else None,
         }
         call = caffe2.bind(operator.type, operands, plain(operator.args), given)
-        return call(self.op)
+        result = call(self.op)
+        if isinstance(result, Value):
+            self.made.setdefault(result, (operator, operands))
+        return result
 
     def operand(self, name: str) -> Blob | None:
         """What a blob holds; None for an input that is left out.

@@ -15,6 +15,7 @@ from nxconvert.frontends.caffe2 import (
     control,  # noqa: F401  (registers its handlers)
     liveness,
     ops,  # noqa: F401  (fills the table)
+    recurrent,  # noqa: F401  (registers its handler)
 )
 from nxconvert.frontends.caffe2.blobs import Int8, Unset
 from nxconvert.frontends.caffe2.machine import Machine, Open, supported, where
@@ -55,11 +56,13 @@ class Program:
         self.files = files
         net = files.predict
         self.outputs = list(dict.fromkeys(files.outputs or net.outputs or liveness.unread(net.ops)))
-        self.operators = liveness.needed(net.ops, self.outputs)
+        self.operators = liveness.needed(liveness.decoded(net.ops), self.outputs)
         read = liveness.read(self.operators)
         # What is passed through: wanted, and written by nobody.
         written = liveness.written(self.operators)
         read.update((name, None) for name in self.outputs if name not in written)
+        inner = (name for operator in liveness.every(self.operators) for name in liveness.reads(operator))
+        self._wanted = frozenset((*self.outputs, *inner))
         self._read = read
         init = [operator for net in files.inits for operator in net.ops]
         self._init = liveness.needed(init, read)
@@ -138,7 +141,7 @@ class Program:
         """
         notes: dict[str, None] = {}
         op = Builder()
-        machine = Machine(op, lambda message: notes.update({message: None}))
+        machine = Machine(op, lambda message: notes.update({message: None}), self._wanted)
         inputs = self.inputs({*specs, *constants})
         for name in inputs:
             spec = specs.get(name)

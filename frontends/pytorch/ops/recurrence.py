@@ -11,10 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-import numpy as np
 import onnx_ir as ir
 
-from nxconvert.formats.tensors import ComputedTensor
 from nxconvert.frontends.pytorch.compound import QuantizedValue
 from nxconvert.frontends.pytorch.ops.common import static_ints
 from nxconvert.frontends.pytorch.ops.linear import transposed
@@ -23,6 +21,7 @@ from nxconvert.frontends.pytorch.ops.quantized import integer_product
 from nxconvert.frontends.pytorch.packed_params import Weight
 from nxconvert.frontends.pytorch.table import Builder, Value
 from nxconvert.graph.builder import TensorType
+from nxconvert.graph.gates import Rows, stacked
 
 
 class Cell(NamedTuple):
@@ -96,44 +95,8 @@ def split_parameters(params: Sequence[Value], has_biases: bool, cells: int) -> l
 
 
 def _stacked(op: Builder, cell: Cell, groups: Sequence[Sequence[Value]]) -> Value:
-    """Parameters as ONNX wants them: [directions, rows, ...], gates in ONNX's order.
-
-    Args:
-        op: the builder.
-        cell: the kind of cell.
-        groups: for each direction the parameters whose rows follow each other.
-    """
-    values = [value for group in groups for value in group]
-    if any(value.const_value is None for value in values):
-        return _stacked_nodes(op, cell, groups)
-    first = values[0]
-    sources = [[value.const_value for value in group] for group in groups]
-    rows = sum(static_ints([v.dims[0] for v in groups[0]], "a weight's size"))
-    shape = (len(groups), rows, *static_ints(first.dims[1:], "a weight's size"))
-
-    def compute() -> np.ndarray:
-        return np.stack([np.concatenate([_reordered(t.numpy(), cell.order) for t in group]) for group in sources])  # type: ignore[union-attr]
-
-    tensor = ComputedTensor(compute, first.etype, shape)
-    return op.weight(tensor, f"{first.name}.{cell.suffix}", ("rnn", cell.suffix, *(value.name for value in values)))
-
-
-def _reordered(array: np.ndarray, order: Sequence[int]) -> np.ndarray:
-    if len(order) == 1:
-        return array
-    return array.reshape(len(order), -1, *array.shape[1:])[list(order)].reshape(array.shape)
-
-
-def _stacked_nodes(op: Builder, cell: Cell, groups: Sequence[Sequence[Value]]) -> Value:
-    """The same for parameters that are computed (weight norm, for instance)."""
-    directions = []
-    for group in groups:
-        rows = []
-        for value in group:
-            gates = op.Split(value, axis=0, num_outputs=len(cell.order)) if len(cell.order) > 1 else (value,)
-            rows += [gates[i] for i in cell.order]
-        directions.append(op.Unsqueeze(rows[0] if len(rows) == 1 else op.Concat(*rows, axis=0), [0]))
-    return directions[0] if len(directions) == 1 else op.Concat(*directions, axis=0)
+    """Parameters, direction by direction, in ONNX's layout."""
+    return stacked(op, [[Rows(value, cell.order) for value in group] for group in groups], cell.suffix)
 
 
 # ---- layers ----------------------------------------------------------------------------------------------------------

@@ -25,6 +25,7 @@ __all__ = [
     "QTensor",
     "Tensor",
     "detect",
+    "parse_net",
     "read_minidb",
     "read_net",
     "weight_tensor",
@@ -70,6 +71,19 @@ def read_net(path: str | os.PathLike[str]) -> NetDef:
     if not values:
         raise ReadError(f"{label} holds nothing of a Caffe2 net: it is damaged, or another kind of file.")
     return build_net(values, label)
+
+
+def parse_net(text: str, label: str) -> NetDef:
+    """The net that a text spells, such as an argument that holds one; `label` is what messages call it.
+
+    Raises:
+        ReadError: it spells no net.
+    """
+    from .netdef import build_net
+    from .schema import NET
+    from .text import parse_text
+
+    return build_net(parse_text(text, NET, label), label)
 
 
 def __getattr__(name: str) -> Any:
