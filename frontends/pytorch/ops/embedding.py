@@ -8,6 +8,7 @@ from nxconvert.frontends.pytorch.ops.norm import p_norm
 from nxconvert.frontends.pytorch.table import Builder, Int, LoweringError, Number, Value, aten
 from nxconvert.graph.dims import product
 from nxconvert.graph.schema import HALVES
+from nxconvert.graph.segments import reduce_segments, segment_ids
 
 _SUM, _MEAN, _MAX = 0, 1, 2
 
@@ -48,13 +49,6 @@ def embedding_renorm(op: Builder, self: Value, indices: Value, max_norm: Number,
 # ---- bags -----------------------------------------------------------------------------------------------------------
 
 
-def _bags(op: Builder, offsets: Value, count: Int) -> Value:
-    """For each of ``count`` positions the bag that it is in; bags start at ``offsets``, and may be empty."""
-    blank = op.expand(op.const(0), [count + 1])
-    starts = op.ScatterElements(blank, offsets, op.expand(op.const(1), offsets.dims), axis=0, reduction="add")
-    return op.Sub(op.Slice(op.CumSum(starts, 0), [0], [-1], [0]), 1)
-
-
 def _embedding_bag(
     op: Builder, weight: Value, indices: Value, offsets: Value, mode: Int, factors: Value | None, last: bool,
     padding: Int | None,
@@ -75,10 +69,8 @@ def _embedding_bag(
         return op.Cast(wide, to=weight.etype), *rest
     dtype = weight.etype
     indices, offsets = op.cast(indices, DataType.INT64), op.cast(offsets, DataType.INT64)
-    starts = op.Slice(offsets, [0], [-1], [0]) if last else offsets
-    bags = _bags(op, starts, indices.dims[0])
-    count, size = starts.dims[0], weight.dims[1]
-    places = op.Unsqueeze(bags, [1])
+    count = offsets.dims[0] - 1 if last else offsets.dims[0]
+    bags = segment_ids(op, op.Slice(offsets, [1], op.dims_tensor([count]), [0]), indices.dims[0])
     rows = op.Gather(weight, indices, axis=0)
     counted = op.expand(op.const(1), indices.dims)
     if padding is not None:
@@ -87,14 +79,13 @@ def _embedding_bag(
         rows = op.Where(op.Unsqueeze(kept, [1]), rows, op.const(-_INFINITY if mode == _MAX else 0, dtype))
     if factors is not None:
         rows = op.Mul(rows, op.Unsqueeze(op.cast(factors, dtype), [1]))
-    sizes = op.ScatterElements(op.expand(op.const(0), [count]), bags, counted, axis=0, reduction="add")
+    sizes = reduce_segments(op, counted, bags, count)
     filled = op.Unsqueeze(op.Greater(sizes, 0), [1])
     if mode == _MAX:
-        blank = op.expand(op.const(-_INFINITY, dtype), [count, size])
-        largest = op.ScatterND(blank, places, rows, reduction="max")
+        largest = reduce_segments(op, rows, bags, count, "max", -_INFINITY)
         result = op.Where(filled, largest, op.const(0, dtype))
     else:
-        result = op.ScatterND(op.expand(op.const(0, dtype), [count, size]), places, rows, reduction="add")
+        result = reduce_segments(op, rows, bags, count)
         if mode == _MEAN:
             result = op.Div(result, op.cast(op.Unsqueeze(op.Max(sizes, 1), [1]), dtype))
     return result, bags, sizes, sizes

@@ -1,0 +1,141 @@
+"""Segments of rows that stand one after another: which segment a row is in, and what each segment sums up to.
+
+Nothing here builds a matrix of segments by rows, and segments may be empty. All integers are int64.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import onnx_ir as ir
+
+from nxconvert.graph.builder import Builder, Value
+from nxconvert.graph.dims import Int, product
+from nxconvert.graph.schema import HALVES
+
+
+def counting(op: Builder, size: Int) -> Value:
+    """``0, 1, ..., size - 1``."""
+    return op.Range(0, op.dim_value(size), 1)
+
+
+def segment_ids(op: Builder, ends: Value, count: Int) -> Value:
+    """For each of ``count`` rows the segment that it is in; the first segment starts at row 0.
+
+    Args:
+        op: the builder.
+        ends: where segments end, int64[segments], ascending and none above ``count``. Rows behind the last end are in
+            one segment more.
+        count: how many rows there are.
+    """
+    blank = op.expand(op.const(0), [count + 1])
+    steps = op.ScatterElements(blank, ends, op.expand(op.const(1), ends.dims), axis=0, reduction="add")
+    return op.Slice(op.CumSum(steps, 0), [0], op.dims_tensor([count]), [0])
+
+
+class Segments:
+    """Consecutive segments of rows, given by their lengths; what is asked for is emitted once.
+
+    Attributes:
+        size: how many segments there are.
+        lengths: of each of them, int64[size].
+        count: how many rows they have together.
+    """
+
+    def __init__(self, op: Builder, lengths: Value, count: Int | None = None) -> None:
+        """
+        Args:
+            op: the builder.
+            lengths: a vector of any integer dtype.
+            count: their sum, where it is known.
+        """
+        self._op = op
+        self.lengths = op.cast(lengths, ir.DataType.INT64)
+        self.size = lengths.dims[0]
+        self.count = op.symbol_of(op.ReduceSum(self.lengths, keepdims=0), "rows", low=0) if count is None else count
+
+    @cached_property
+    def ends(self) -> Value:
+        """The row behind each segment, int64[size]."""
+        return self._op.CumSum(self.lengths, 0)
+
+    @cached_property
+    def starts(self) -> Value:
+        """The row where each segment starts, int64[size]."""
+        return self._op.CumSum(self.lengths, 0, exclusive=1)
+
+    @cached_property
+    def ids(self) -> Value:
+        """The segment of each row, int64[count]."""
+        return segment_ids(self._op, self.ends, self.count)
+
+    def of_rows(self, x: Value) -> Value:
+        """For each row what ``x`` ([size, ...]) holds for its segment."""
+        return self._op.Gather(x, self.ids, axis=0)
+
+    @cached_property
+    def places(self) -> Value:
+        """The place of each row in its segment, from 0, int64[count]."""
+        return self._op.Sub(counting(self._op, self.count), self.of_rows(self.starts))
+
+
+def range_indices(op: Builder, starts: Value, lengths: Value, count: Int | None = None) -> tuple[Value, Segments]:
+    """Ranges written out one after another, e.g. ``5, 6, 0, 1, 2`` for the starts 5, 0 and the lengths 2, 3.
+
+    Args:
+        op: the builder.
+        starts: int64[ranges].
+        lengths: a vector of any integer dtype.
+        count: the sum of the lengths, where it is known.
+
+    Returns:
+        the indices, int64[count], and the segments that the ranges are in them.
+    """
+    segments = Segments(op, lengths, count)
+    shift = op.Sub(op.cast(starts, ir.DataType.INT64), segments.starts)
+    return op.Add(counting(op, segments.count), segments.of_rows(shift)), segments
+
+
+def reduce_segments(
+    op: Builder, rows: Value, ids: Value, size: Int, reduction: str = "add", blank: float = 0.0
+) -> Value:
+    """The rows of each segment summed up, ``[size, *rest]`` of ``[n, *rest]``.
+
+    Args:
+        op: the builder.
+        rows: what is summed up.
+        ids: the segment of each row, int64[n], in any order.
+        size: how many segments there are.
+        reduction: ``add``, ``mul``, ``max`` or ``min``.
+        blank: what a segment without rows gives, and the others start from.
+    """
+    if rows.etype in HALVES:
+        # ONNX Runtime adds no halves up there, and rounding every step would lose most of them.
+        wide = reduce_segments(op, op.Cast(rows, to=ir.DataType.FLOAT), ids, size, reduction, blank)
+        return op.Cast(wide, to=rows.etype)
+    rest = rows.dims[1:]
+    width = product(rest)
+    if rest:
+        # Element by element: of more than one axis ScatterElements takes twice the time.
+        column = op.Unsqueeze(op.Mul(ids, op.dim_value(width)), [1])
+        ids = op.reshape(op.Add(column, counting(op, width)), [rows.dims[0] * width])
+        rows = op.reshape(rows, [rows.dims[0] * width])
+    # ScatterND would take whole rows, but ONNX Runtime adds them from several threads and loses some.
+    start = blank_rows(op, rows, size * width, blank)
+    return op.reshape(op.ScatterElements(start, ids, rows, axis=0, reduction=reduction), [size, *rest])
+
+
+def columns(op: Builder, x: Value, rank: int) -> Value:
+    """A vector as ``[n, 1, ...]`` of a rank, so that it broadcasts along rows."""
+    return op.Unsqueeze(x, list(range(1, rank))) if rank > 1 else x
+
+
+def blank_rows(op: Builder, like: Value, count: Int, number: float = 0.0) -> Value:
+    """``count`` rows of the dtype and the form of others, all the same number (cut to integers), of strings the empty
+    one.
+    """
+    if like.etype == ir.DataType.STRING:
+        value = op.weight(ir.StringTensor([b""], shape=ir.Shape([])), "empty_text", key="empty_text")
+    else:
+        value = op.const(number if like.etype.is_floating_point() else int(number), like.etype)
+    return op.expand(value, [count, *like.dims[1:]])
