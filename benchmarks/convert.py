@@ -1,4 +1,4 @@
-"""Wall time and peak memory of whole conversions, processes from start to end, against PyTorch's exporters.
+"""Wall time and peak memory of whole conversions, processes from start to end, against the frameworks' own exporters.
 
     python benchmarks/convert.py                        # every model, every tool
     python benchmarks/convert.py resnet50 bert-base -n 5 --json result.json
@@ -30,8 +30,10 @@ from rich.table import Table
 
 HERE = Path(__file__).parent
 CACHE = Path.home() / ".cache" / "nxconvert-benchmarks"
-# A round of this small model fills the bytecode caches before anything is measured.
-WARM_UP = "resnet50"
+# A round of this model of a framework fills the bytecode caches before anything is measured.
+WARM_UP = {"pytorch": "resnet50", "caffe2": "caffe2-resnet50"}
+# The Python that has Caffe2.
+CAFFE2_PYTHON = os.environ.get("NXCONVERT_CAFFE2_PYTHON", "")
 # The bytecode caches that every installation has are used, whatever this shell says.
 ENVIRONMENT = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
 
@@ -41,7 +43,7 @@ class Tool:
     """Something that makes one file of another.
 
     Attributes:
-        source: the suffix of the file it starts from.
+        source: what follows the model's name in the path of the file it starts from.
         command: the words of its command line, given the model's name, the source and the target.
         converts: whether the target is an ONNX model.
     """
@@ -60,12 +62,36 @@ def _peer(kind: str) -> Callable[[str, Path, Path], list[str | Path]]:
     return lambda model, source, target: [sys.executable, HERE / "peer.py", kind, model, source, target]
 
 
+def _caffe2_exporter(model: str, source: Path, target: Path) -> list[str | Path]:
+    dims = [1, *INPUTS[model][0].dims]
+    shapes = json.dumps({INPUTS[model][0].name: [1, dims]})
+    command = Path(CAFFE2_PYTHON).with_name("convert-caffe2-to-onnx")
+    init = source.with_name("init_net.pb")
+    return [command, source, "--caffe2-init-net", init, "--value-info", shapes, "-o", target]
+
+
+def _copy(model: str, source: Path, target: Path) -> list[str | Path]:
+    return ["cp", source, target]
+
+
 TOOLS = {
-    "nxconvert": Tool(".pt", _nxconvert),
-    "torchscript": Tool(".pt", _peer("torchscript")),
-    "dynamo": Tool(".pt2", _peer("dynamo")),
-    "cp": Tool(".pt", lambda model, source, target: ["cp", source, target], converts=False),
+    "pytorch": {
+        "nxconvert": Tool(".pt", _nxconvert),
+        "torchscript": Tool(".pt", _peer("torchscript")),
+        "dynamo": Tool(".pt2", _peer("dynamo")),
+        "cp": Tool(".pt", _copy, converts=False),
+    },
+    "caffe2": {
+        "nxconvert": Tool("/predict_net.pb", _nxconvert),
+        "caffe2": Tool("/predict_net.pb", _caffe2_exporter),
+        "cp": Tool("/init_net.pb", _copy, converts=False),
+    },
 }
+
+
+def framework(model: str) -> str:
+    """The framework of a model."""
+    return "caffe2" if model.startswith("caffe2-") else "pytorch"
 
 
 @dataclass(frozen=True)
@@ -104,7 +130,7 @@ class Result:
 
 def measure(result: Result, models: Path, *, keep: bool = True) -> None:
     """Runs a tool once, in a folder that is thrown away."""
-    tool = TOOLS[result.tool]
+    tool = TOOLS[framework(result.model)][result.tool]
     with tempfile.TemporaryDirectory(dir=models, prefix="out-") as folder:
         target = Path(folder) / ("copy.pt" if not tool.converts else "model.onnx")
         words = tool.command(result.model, models / f"{result.model}{tool.source}", target)
@@ -135,7 +161,11 @@ def build(model: str, suffix: str, models: Path, console: Console) -> bool:
     path = models / f"{model}{suffix}"
     if not path.exists():
         console.print(f"building {path}")
-        subprocess.run([sys.executable, "-W", "ignore", HERE / "models.py", model, path], check=False, env=ENVIRONMENT)
+        if framework(model) == "caffe2":
+            program, target = [CAFFE2_PYTHON or sys.executable, "-W", "ignore", HERE / "caffe2_models.py"], path.parent
+        else:
+            program, target = [sys.executable, "-W", "ignore", HERE / "models.py"], path
+        subprocess.run([*program, model, target], check=False, env=ENVIRONMENT)
     return path.exists()
 
 
@@ -162,35 +192,40 @@ def table(results: list[Result]) -> Table:
 @click.command(help=(__doc__ or "").partition("\n")[0])
 @click.argument("names", metavar="[MODEL]...", nargs=-1, type=click.Choice(list(INPUTS)))
 @click.option("-n", "--runs", default=3, show_default=True, help="How often each tool is measured.")
-@click.option("-t", "--tool", "tools", multiple=True, type=click.Choice(list(TOOLS)), help="Only these (repeatable).")
+@click.option(
+    "-t",
+    "--tool",
+    "tools",
+    multiple=True,
+    type=click.Choice(list({**TOOLS["pytorch"], **TOOLS["caffe2"]})),
+    help="Only these (repeatable).",
+)
 @click.option("--models", default=CACHE, show_default=True, type=click.Path(path_type=Path), help="Caches the models.")
 @click.option("--json", "report", type=click.Path(path_type=Path), help="Also write every run to this file.")
 def main(names: tuple[str, ...], runs: int, tools: tuple[str, ...], models: Path, report: Path | None) -> None:
     console = Console()
-    names, tools = names or tuple(INPUTS), tools or tuple(TOOLS)
     models.mkdir(parents=True, exist_ok=True)
     if "PYTHONDONTWRITEBYTECODE" in os.environ:
         console.print("PYTHONDONTWRITEBYTECODE is set; it is unset for everything that is measured.")
-    suffixes = dict.fromkeys(TOOLS[tool].source for tool in tools)
-    missing = {
-        name
-        for name in dict.fromkeys((WARM_UP, *names))
-        for suffix in suffixes
-        if not build(name, suffix, models, console)
-    }
-    for tool in tools:
-        measure(Result(WARM_UP, tool), models, keep=False)
+    warm: set[str] = set()
     results: list[Result] = []
-    for name in names:
-        if name in missing:
-            console.print(f"{name} is left out: it could not be built.")
-            continue
-        mine = [Result(name, tool) for tool in tools]
-        for turn in range(runs):
-            for result in mine:
-                console.print(f"{name}: {result.tool} {turn + 1} of {runs}")
-                measure(result, models)
-        results += mine
+    for name in names or tuple(INPUTS):
+        mine = [Result(name, tool) for tool in TOOLS[framework(name)] if not tools or tool in tools]
+        for model in (WARM_UP[framework(name)], name):
+            suffixes = sorted({TOOLS[framework(name)][result.tool].source for result in mine})
+            if not all(build(model, suffix, models, console) for suffix in suffixes):
+                console.print(f"{name} is left out: {model} could not be built.")
+                break
+        else:
+            if framework(name) not in warm:
+                warm.add(framework(name))
+                for result in mine:
+                    measure(Result(WARM_UP[framework(name)], result.tool), models, keep=False)
+            for turn in range(runs):
+                for result in mine:
+                    console.print(f"{name}: {result.tool} {turn + 1} of {runs}")
+                    measure(result, models)
+            results += mine
     console.print(table(results))
     if report:
         packages = {package: version(package) for package in ("nxconvert", "torch", "onnx")}
@@ -201,5 +236,6 @@ def main(names: tuple[str, ...], runs: int, tools: tuple[str, ...], models: Path
 
 if __name__ == "__main__":
     if shutil.which("cp") is None:
-        TOOLS.pop("cp")
+        for each in TOOLS.values():
+            each.pop("cp")
     main()

@@ -42,4 +42,6 @@ INPUTS = {
     "swin-t": (Input("x", "float32", (3, 224, 224)),),
     "vit-b-16": (Input("x", "float32", (3, 224, 224)),),
     "decoder-2.4gb": (Input("ids", "int64", (64,)),),
+    "caffe2-resnet50": (Input("data", "float32", (3, 224, 224)),),
+    "caffe2-alexnet": (Input("data", "float32", (3, 224, 224)),),
 }
