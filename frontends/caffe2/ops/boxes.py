@@ -62,9 +62,7 @@ def number(value: float) -> np.ndarray:
     return np.array(value, np.float32)
 
 
-def moved(
-    op: Builder, boxes: Value, deltas: Value, weights: Sequence[float], plus_one: bool, angles: Angles
-) -> Value:
+def moved(op: Builder, boxes: Value, deltas: Value, weights: Sequence[float], plus_one: bool, angles: Angles) -> Value:
     """Boxes after what was regressed for them: shifted by parts of their size, grown by exponents.
 
     Args:
@@ -91,9 +89,7 @@ def moved(
         sizes = [op.Mul(grown, size) for grown, size in zip(growth, (width, height), strict=True)]
         return op.Concat(*centre, *sizes, turned, axis=-1)
     x1, y1, x2, y2 = numbers(op, boxes)
-    sides = [
-        _moved_side(op, *side, plus_one) for side in ((x1, x2, dx, growth[0]), (y1, y2, dy, growth[1]))
-    ]
+    sides = [_moved_side(op, *side, plus_one) for side in ((x1, x2, dx, growth[0]), (y1, y2, dy, growth[1]))]
     return op.Concat(sides[0].start, sides[1].start, sides[0].end, sides[1].end, axis=-1)
 
 
@@ -143,9 +139,7 @@ def clipped(op: Builder, boxes: Value, height: Value, width: Value, plus_one: bo
     return op.Where(op.LessOrEqual(op.Abs(degrees), float(angles.clipped)), upright, boxes)
 
 
-def _clipped_corners(
-    op: Builder, corners: Sequence[Value], height: Value, width: Value, plus_one: bool
-) -> list[Value]:
+def _clipped_corners(op: Builder, corners: Sequence[Value], height: Value, width: Value, plus_one: bool) -> list[Value]:
     last = [op.Sub(size, 1.0) if plus_one else size for size in (width, height)]
     return [op.Max(op.Min(corner, last[i % 2]), op.const(number(0))) for i, corner in enumerate(corners)]
 
@@ -177,8 +171,8 @@ def bbox_transform(
     classes = floordiv(deltas.dims[1], box_dim)
     shifts = op.reshape(deltas, [deltas.dims[0], classes, box_dim])
     found = moved(op, op.Unsqueeze(plain, [1]), shifts, weights, bool(legacy_plus_one), angles)
-    sizes = (op.Unsqueeze(op.Floor(op.Add(op.Div(size, scale), 0.5)), [2]) for size in (height, width))
-    found = clipped(op, found, *sizes, bool(legacy_plus_one), angles)
+    tall, wide = (op.Unsqueeze(op.Floor(op.Add(op.Div(size, scale), 0.5)), [2]) for size in (height, width))
+    found = clipped(op, found, tall, wide, bool(legacy_plus_one), angles)
     if apply_scale:
         factor = op.Unsqueeze(scale, [2])
         if box_dim == 5:

@@ -110,9 +110,7 @@ def _by_image(op: Builder, scores: Value, boxes: Value, splits: Value | None) ->
     return scores, op.Gather(boxes, row, axis=0)
 
 
-def _results(
-    op: Builder, found: _Candidates, kept: Kept, most: int, count_background: bool
-) -> tuple[Value, ...]:
+def _results(op: Builder, found: _Candidates, kept: Kept, most: int, count_background: bool) -> tuple[Value, ...]:
     images, classes, _ = found.scores.dims
     places = kept.score.dims[1]
     whole = [images, classes * places]

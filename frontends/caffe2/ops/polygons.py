@@ -130,7 +130,7 @@ def _inside(op: Builder, points: _Sides, boxes: _Sides) -> Value:
 
 
 def _polygon_area(op: Builder, x: Value, y: Value, valid: Value) -> Value:
-    """The area of convex polygons with corners in any order, some of them no corners: [groups, n, 24] to [groups, n]."""
+    """The area of convex polygons with corners in any order, some of them none: [groups, n, 24] to [groups, n]."""
     weights = op.cast(valid, DataType.FLOAT)
     corners = op.ReduceSum(weights, [2], keepdims=1)
     some = op.Max(corners, np.array(1, np.float32))
@@ -144,7 +144,7 @@ def _polygon_area(op: Builder, x: Value, y: Value, valid: Value) -> Value:
     x, y = (op.GatherElements(v, at, axis=2) for v in (x, y))
     # What is no corner stands where the first one does.
     x, y = (op.Where(real, v, op.Slice(v, [0], [1], [2])) for v in (x, y))
-    following = [op.Gather(v, list(range(1, _POINTS)) + [0], axis=2) for v in (x, y)]
+    following = [op.Gather(v, [*range(1, _POINTS), 0], axis=2) for v in (x, y)]
     doubled = op.ReduceSum(_cross(op, x, y, *following), [2], keepdims=0)
     area = op.Div(op.Abs(doubled), 2.0)
     return op.Where(op.Greater(op.Squeeze(corners, [2]), 2.0), area, 0.0)

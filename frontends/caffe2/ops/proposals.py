@@ -15,7 +15,7 @@ from nxconvert.frontends.caffe2.ops.boxes import Angles, clipped, length, moved,
 from nxconvert.frontends.caffe2.ops.regions import regions
 from nxconvert.frontends.caffe2.ops.suppression import NEVER, Rule, selected_by_operator, suppress
 from nxconvert.frontends.caffe2.table import Builder, DataType, Images, Int, LoweringError, Matrix, Value, caffe2
-from nxconvert.graph.dims import floordiv, minimum, require
+from nxconvert.graph.dims import minimum, require
 
 
 @caffe2("GenerateProposals", "GenerateProposalsCPP")

@@ -128,7 +128,9 @@ def _pooled(
     inside = op.And(_within(op, x, w), _within(op, y, h))
     sampled = op.Where(inside, sampled, 0.0)
     bin_axes = op.reshape(sampled, [channels, bins[0], rows, bins[1], columns])
-    return op.ReduceMean(bin_axes, [2, 4], keepdims=0)
+    # The mean of no sample is no number.
+    total = op.ReduceSum(bin_axes, [2, 4], keepdims=0)
+    return op.Div(total, op.cast(op.dim_value(rows * columns), DataType.FLOAT))
 
 
 def _samples(op: Builder, size: Value, bins: int, samples: int) -> tuple[Value, Int]:
@@ -200,9 +202,7 @@ def batch_permutation(op: Builder, x: Value, indices: Indices) -> Value:
 
 
 @caffe2("HeatmapMaxKeypoint")
-def heatmap_max_keypoint(
-    op: Builder, heatmaps: Images, boxes: Matrix, *, should_output_softmax: bool = False
-) -> Value:
+def heatmap_max_keypoint(op: Builder, heatmaps: Images, boxes: Matrix, *, should_output_softmax: bool = False) -> Value:
     """Where each heatmap [size, size] of a box is largest, between its pixels: a Taylor expansion around the largest.
 
     float32[n, 4, keypoints]: x, y in the image, the height of the fitted peak, and the softmax at the largest pixel

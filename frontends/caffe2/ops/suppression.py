@@ -79,19 +79,35 @@ def _by_operator(op: Builder, boxes: Value, scores: Value, rule: Rule, most: int
     return Kept(kept, op.expand(op.Unsqueeze(op.Range(0, scores.dims[1], 1), [0]), scores.dims))
 
 
-def selected_by_operator(
-    op: Builder, boxes: Value, scores: Value, rule: Rule, most: int, above: float
-) -> Value:
+def selected_by_operator(op: Builder, boxes: Value, scores: Value, rule: Rule, most: int, above: float) -> Value:
     """Rows of group, 0 and box of those that are kept, best first: int64[kept, 3].
 
-    ``scores`` are float32[groups, 1, n], those of boxes that count being greater than ``above``.
+    ``scores`` are float32[groups, 1, n], those of boxes that count being greater than ``above``. No box ends before it
+    starts.
     """
     if rule.plus_one:
         # The pixel that a box ends with belongs to it.
         boxes = op.Add(boxes, op.const([0.0, 0.0, 1.0, 1.0], DataType.FLOAT))
+    else:
+        scores = _one_empty_box(op, boxes, scores, above)
     limit = op.const([most if most > 0 else _UNLIMITED])
     threshold, lowest = (op.const([x], DataType.FLOAT) for x in (rule.overlap, above))
     return op.NonMaxSuppression(boxes, scores, limit, threshold, lowest)
+
+
+def _one_empty_box(op: Builder, boxes: Value, scores: Value, above: float) -> Value:
+    """The scores without those of boxes of no area but for the best one of each group.
+
+    What two of them share is 0 / 0 of them, which is not little enough for Caffe2; ONNX keeps them all.
+    """
+    starts, ends = op.Split(boxes, axis=2, num_outputs=2)
+    empty = op.Equal(op.ReduceMin(op.Sub(ends, starts), [2], keepdims=0), 0.0)
+    empty = op.Unsqueeze(empty, [1])
+    # One place more, since there may be no box at all.
+    candidates = op.Pad(op.Where(empty, scores, above), [0, 0, 0, 0, 0, 1], above)
+    best = op.ArgMax(candidates, axis=2, keepdims=1)
+    later = op.And(empty, op.Not(op.Equal(op.Range(0, scores.dims[2], 1), best)))
+    return op.Where(later, above, scores)
 
 
 # ---- one step a box --------------------------------------------------------------------------------------------------
@@ -171,9 +187,7 @@ def _weakened(
     op: Builder, shape: _Upright | Rectangles, best: Value, score: Value, rest: Value, rule: Rule
 ) -> tuple[Value, Value]:
     """The scores of the boxes that are left, and those that still are, after one is kept."""
-    shared = (
-        areas_shared(op, shape, best) if isinstance(shape, Rectangles) else _upright_shared(op, shape, best, rule)
-    )
+    shared = areas_shared(op, shape, best) if isinstance(shape, Rectangles) else _upright_shared(op, shape, best, rule)
     area = op.GatherElements(shape.area, best, axis=1)
     overlap = op.Div(shared, op.Sub(op.Add(area, shape.area), shared))
     limit = number(rule.overlap)
