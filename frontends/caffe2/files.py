@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import onnx_ir as ir
@@ -85,6 +85,8 @@ def find_model(path: Path, init: Path | None, warn: Warn) -> Files:
         files = _given_pair(path, init, warn)
     else:
         files = _found_pair(path, warn)
+    for net in (files.predict, *files.inits):
+        _pass_seed(net)
     files.value_info = _value_info(files.path.with_name(_VALUE_INFO), warn)
     return files
 
@@ -311,7 +313,17 @@ def _renamed(name: str, add: str, strip: str) -> str:
     return add + (name[found + len(strip) :] if found >= 0 else name)
 
 
-# What is beside the nets
+# What is beside the nets, or around their operators
+
+
+def _pass_seed(net: NetDef) -> None:
+    """Give the seed of a net to those of its operators that have none, as the runtime does it."""
+    if net.device is None or net.device.random_seed is None:
+        return
+    for op in net.ops:
+        op.device = op.device or replace(net.device, extra_info=[])
+        if op.device.random_seed is None:
+            op.device.random_seed = net.device.random_seed
 
 
 def _value_info(path: Path, warn: Warn) -> dict[str, tuple[str, tuple[int, ...]]]:

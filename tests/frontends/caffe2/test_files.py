@@ -222,6 +222,22 @@ class TestFolders:
             find(tmp_path)
 
 
+def test_operators_have_the_seed_of_their_net(write: Callable[..., Path]) -> None:
+    ops = "".join(
+        f'op {{ type: "UniformFill" output: "{name}" {device} }}'
+        for name, device in (
+            ("a", ""),
+            ("b", "device_option { random_seed: 6 }"),
+            ("c", "device_option { device_id: 1 }"),
+        )
+    )
+    write("init_net.pb", ops + "device_option { random_seed: 5 }")
+    path = write("predict_net.pb", PREDICT)
+    seeds = [op.device and op.device.random_seed for op in find(path)[0].inits[0].ops]
+    assert seeds == [5, 6, 5]
+    assert find(path)[0].predict.ops[0].device is None
+
+
 class TestValueInfo:
     def test_dtypes_and_dims(self, write: Callable[..., Path]) -> None:
         write("value_info.json", '{"x": [1, [1, 3, 224, 224]], "n": [7, []]}')
