@@ -155,12 +155,11 @@ class Reader:
                 pos, stop = self._span(message, field.number, pos, end)
                 if field.kind in NUMBERS:
                     self._part(parts, field, self._packed(field, pos, stop), at)
+                elif field.message is None and field.repeated:
+                    strings, stop = self._strings(message, field, at, end)
+                    values.setdefault(field.name, []).extend(strings)
                 elif field.message is None:
-                    value = self._string(message, field, pos, stop)
-                    if field.repeated:
-                        values.setdefault(field.name, []).append(value)
-                    else:
-                        values[field.name] = value
+                    values[field.name] = self._string(message, field, pos, stop)
                 elif field.repeated:
                     inner = self._message(field.message, pos, stop, depth + 1)
                     values.setdefault(field.name, []).append(inner)
@@ -170,7 +169,7 @@ class Reader:
         if self._fields < 0:
             raise self.damaged(f"there are more than {_MAX_FIELDS:,} fields", start)
         for field, pieces in parts.items():
-            values[field.name] = pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
+            values[field.name] = _joined(pieces)
         for field, places in spans.items():
             values[field.name] = self._merged(field, places, depth + 1)
         return values
@@ -246,16 +245,34 @@ class Reader:
             raise self._truncated(name, size, pos, end)
         return pos, pos + size
 
+    def _strings(self, message: Message, field: Field, at: int, end: int) -> tuple[list[Any], int]:
+        """Strings each of which has its tag before it, from the tag at `at` on as long as there are more."""
+        data, tag = self.bytes, self.bytes[at]
+        found = []
+        if field.number < 16 and field.kind != "data":  # a tag of one byte
+            # Lengths of one byte, too, are what nearly all have.
+            while at + 1 < end and data[at] == tag and (size := data[at + 1]) < 0x80 and size <= end - at - 2:
+                at += 2 + size
+                found.append(bytes(data[at - size : at]))
+        if not found:
+            start, at = self._span(message, field.number, self._varint(at, end)[1], end)
+            return [self._string(message, field, start, at)], at
+        self._fields -= len(found)
+        if field.kind == "bytes":
+            return found, at
+        return [self._decoded(message, field, raw, at) for raw in found], at
+
     def _string(self, message: Message, field: Field, start: int, stop: int) -> str | bytes | np.ndarray:
         if field.kind == "data":
             return self._array[start:stop]
         raw = bytes(self.bytes[start:stop])
-        if field.kind == "bytes":
-            return raw
+        return raw if field.kind == "bytes" else self._decoded(message, field, raw, start)
+
+    def _decoded(self, message: Message, field: Field, raw: bytes, at: int) -> str:
         try:
             return raw.decode("utf-8", "replace" if field.kind == "label" else "strict")
         except UnicodeDecodeError:
-            raise self.damaged(f"{message.name}.{field.name} is no UTF-8 text ({raw[:20]!r})", start) from None
+            raise self.damaged(f"{message.name}.{field.name} is no UTF-8 text ({raw[:20]!r})", at) from None
 
     def _number(self, field: Field, pos: int, end: int) -> tuple[Any, int]:
         wire, dtype = NUMBERS[field.kind]
@@ -298,7 +315,7 @@ class Reader:
             count += step
             if window == _RUN:
                 release(self._array[start : start + step * stride])
-            window = _RUN
+            window = min(16 * window, _RUN)
         if count == 0:
             raise self._truncated(field.name, dtype.itemsize, at + len(prefix), end)
         return self._view(dtype, at + len(prefix), count, stride), at + count * stride
@@ -321,7 +338,7 @@ class Reader:
         while pos < end:
             block = self._array[pos : min(end, pos + window)]
             ends = np.flatnonzero(block < 0x80)
-            count = len(ends) // width
+            whole = count = len(ends) // width
             ends = ends[: count * width]
             starts = np.concatenate(([0], ends[:-1] + 1))[: len(ends)]
             if prefix:
@@ -333,13 +350,17 @@ class Reader:
                 raise self.damaged(f"a number of {field.name} has more than ten bytes", pos)
             found.append(_narrowed(_assembled(block, starts, ends), field.kind))
             pos += int(ends[-1]) + 1
-            window = _RUN
+            if count < whole:
+                return _joined(found), pos
+            window = min(16 * window, _RUN)
         if pos < end and (not prefix or not found):
             self._varint(pos + len(prefix), end)
             raise self.damaged(f"a number of {field.name} cannot be read", pos)
-        if not found:
-            return np.empty(0, NUMBERS[field.kind][1]), pos
-        return found[0] if len(found) == 1 else np.concatenate(found), pos
+        return _joined(found) if found else np.empty(0, NUMBERS[field.kind][1]), pos
+
+
+def _joined(parts: list[np.ndarray]) -> np.ndarray:
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
 def varint(value: int) -> bytes:

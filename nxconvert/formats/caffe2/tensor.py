@@ -167,8 +167,12 @@ def assembled(pieces: Sequence[Tensor], label: str) -> Tensor:
     for piece in ordered:
         if (piece.dims, piece.dtype) != (first.dims, first.dtype):
             raise ReadError(f"{label} is inconsistent: the pieces of tensor {first.name!r} have different types.")
-        if piece.begin != position:
+        if piece.begin > position:
             raise ReadError(f"{label} is not complete: tensor {first.name!r} lacks elements, from {position:,} on.")
+        if piece.begin < position:
+            raise ReadError(
+                f"{label} is inconsistent: tensor {first.name!r} has elements twice, from {piece.begin:,} on."
+            )
         position += sum(map(len, piece.parts))
     if position != math.prod(first.dims):
         raise ReadError(f"{label} is not complete: tensor {first.name!r} lacks elements, from {position:,} on.")
