@@ -19,6 +19,7 @@ The kinds of inputs, as the annotations name them:
 ``Matrix``    a tensor of floats that is usually [batch, features]
 ``Steps``     a tensor of floats that is usually a sequence, [sequence, batch, features]
 ``Vector``    a tensor of floats that is usually a vector
+``Bytes``     a tensor of bytes that is usually uint8[n, columns]
 ``Indices``   a tensor of integers that is usually int64[n]
 ``Lengths``   a tensor of integers that is usually int32[n]
 ``Number``    a tensor of one integer, usually int32[1]
@@ -49,8 +50,8 @@ from nxconvert.graph.dims import Dim, Int
 from nxconvert.graph.optable import Lowering, OpTable
 
 __all__ = [
-    "Blob", "Builder", "DataType", "Dim", "Filtered", "Flag", "Flags", "Floats", "Images", "Indices", "Int", "Int8",
-    "Ints", "Lengths", "LoweringError", "Map", "Matrix", "NetDef", "Number", "Steps", "Texts", "Unset", "Value",
+    "Blob", "Builder", "Bytes", "DataType", "Dim", "Filtered", "Flag", "Flags", "Floats", "Images", "Indices", "Int",
+    "Int8", "Ints", "Lengths", "LoweringError", "Map", "Matrix", "NetDef", "Number", "Steps", "Texts", "Unset", "Value",
     "Vector", "Weight", "caffe2",
 ]  # fmt: skip
 
@@ -62,6 +63,7 @@ Filtered: TypeAlias = Value
 Matrix: TypeAlias = Value
 Steps: TypeAlias = Value
 Vector: TypeAlias = Value
+Bytes: TypeAlias = Value
 Indices: TypeAlias = Value
 Lengths: TypeAlias = Value
 Number: TypeAlias = Value
@@ -89,6 +91,7 @@ USUAL: Mapping[str, Usual] = {
     "Matrix": Usual(DataType.FLOAT, ("batch", "features")),
     "Steps": Usual(DataType.FLOAT, ("sequence", "batch", "features")),
     "Vector": Usual(DataType.FLOAT, ("n",)),
+    "Bytes": Usual(DataType.UINT8, ("n", "columns")),
     "Indices": Usual(DataType.INT64, ("n",)),
     "Lengths": Usual(DataType.INT32, ("n",)),
     "Number": Usual(DataType.INT32, (1,)),  # type: ignore[arg-type]

@@ -78,6 +78,29 @@ class Segments:
         """The place of each row in its segment, from 0, int64[count]."""
         return self._op.Sub(counting(self._op, self.count), self.of_rows(self.starts))
 
+    @cached_property
+    def longest(self) -> Int:
+        """The length of the longest segment, 0 if there is none."""
+        padded = self._op.Concat(self._op.const([0]), self.lengths, axis=0)
+        return self._op.symbol_of(self._op.ReduceMax(padded, keepdims=0), "longest", low=0)
+
+    def present(self, width: Int) -> Value:
+        """Which places of a row of ``width`` each segment reaches, bool[size, width]."""
+        return self._op.Less(counting(self._op, width), self._op.Unsqueeze(self.lengths, [1]))
+
+    def spread(self, rows: Value, width: Int, blank: float = 0.0) -> Value:
+        """The rows of each segment side by side, ``[size, width, *rest]`` of ``[count, *rest]``.
+
+        Args:
+            rows: of all segments.
+            width: how many rows of a segment there is room for; those of a longer one are cut off.
+            blank: what is put where a segment has ended (an empty string, of strings).
+        """
+        op = self._op
+        index = op.Add(op.Unsqueeze(self.starts, [1]), counting(op, width))
+        index = op.Where(self.present(width), index, op.dim_value(rows.dims[0]))
+        return op.Gather(op.Concat(rows, blank_rows(op, rows, 1, blank), axis=0), index, axis=0)
+
 
 def range_indices(op: Builder, starts: Value, lengths: Value, count: Int | None = None) -> tuple[Value, Segments]:
     """Ranges written out one after another, e.g. ``5, 6, 0, 1, 2`` for the starts 5, 0 and the lengths 2, 3.
@@ -135,7 +158,7 @@ def blank_rows(op: Builder, like: Value, count: Int, number: float = 0.0) -> Val
     one.
     """
     if like.etype == ir.DataType.STRING:
-        value = op.weight(ir.StringTensor([b""], shape=ir.Shape([])), "empty_text", key="empty_text")
+        blank: float | str = ""
     else:
-        value = op.const(number if like.etype.is_floating_point() else int(number), like.etype)
-    return op.expand(value, [count, *like.dims[1:]])
+        blank = number if like.etype.is_floating_point() else int(number)
+    return op.expand(op.const(blank, like.etype), [count, *like.dims[1:]])

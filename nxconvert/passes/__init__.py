@@ -37,7 +37,6 @@ from nxconvert.passes.simplify import (
     ComposeSqueezes,
     ComposeTransposes,
     DivideByReciprocals,
-    ProductsWithVectors,
     SpellOutPads,
 )
 
@@ -64,7 +63,6 @@ __all__ = [
     "MergeEqualNodes",
     "NodePass",
     "PadIntoWindow",
-    "ProductsWithVectors",
     "RecognizeGelu",
     "RemoveUnused",
     "SpellOutPads",
@@ -84,7 +82,6 @@ def default_passes() -> list[ir.passes.PassBase]:
     simplifications = [
         EliminateIdentities(),
         ComposeTransposes(),
-        ProductsWithVectors(),
         ComposeReshapes(),
         ComposeSqueezes(),
         ComposeSlices(),

@@ -364,3 +364,20 @@ def test_what_is_not_defined_is_left_to_the_runtime(build):
     op = Builder()
     assert build(op).array is None
     assert len(op.nodes) == 1
+
+
+# ---- what a runtime does wrong -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("axis", "picks"), [(0, [0, 0]), (1, [2, 0]), (1, 1), (2, [1]), (1, [[0, 1], [2, -1]])])
+def test_rows_of_strings_are_gathered_whole(axis, picks):
+    """ONNX Runtime's Gather copies the first string of each row and leaves the others empty."""
+    import onnxruntime
+
+    op = Builder()
+    x = op.input("x", ir.DataType.STRING, (B, H, 2))
+    result = op.Gather(x, op.input("picks", INT64, [Dim.symbol(f"n{i}") for i in range(np.ndim(picks))]), axis=axis)
+    session = onnxruntime.InferenceSession(ir.to_proto(finish(op, {"y": result})).SerializeToString())
+    texts = np.array([[["a", "b"], ["c", "d"], ["e", "f"]]], object)
+    (got,) = session.run(None, {"x": texts, "picks": np.array(picks)})
+    assert got.tolist() == np.take(texts, picks, axis).tolist()

@@ -12,9 +12,9 @@ from typing import Any
 from nxconvert.frontends.pytorch.dtypes import DataType, is_float
 from nxconvert.frontends.pytorch.ops.common import as_tensor, axis_of, dtype_of, float_input, known
 from nxconvert.frontends.pytorch.ops.math import clamp, constant, mul
-from nxconvert.frontends.pytorch.ops.widening import emit, full, where
 from nxconvert.frontends.pytorch.table import Builder, DType, Int, LoweringError, Number, Value, aten
 from nxconvert.graph.dims import Dim, mod
+from nxconvert.graph.widening import emit, full, where
 
 # The constants of the self-normalizing networks (Klambauer et al., 2017), as PyTorch has them.
 SELU_ALPHA = 1.6732632423543772848170429916717

@@ -9,8 +9,8 @@ import math
 from collections.abc import Callable
 
 from nxconvert.frontends.pytorch.ops.quadrature import double, integral, through_double
-from nxconvert.frontends.pytorch.ops.widening import where
 from nxconvert.frontends.pytorch.table import Builder, Value, aten
+from nxconvert.graph.widening import where
 
 # An integrand that has fallen to exp(-_NOTHING) is over.
 _NOTHING = 40.0

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from nxconvert.frontends.pytorch.dtypes import DataType, is_float
 from nxconvert.frontends.pytorch.ops.common import as_tensor, promote
-from nxconvert.frontends.pytorch.ops.widening import emit, full, where
 from nxconvert.frontends.pytorch.table import Builder, Number, Scalar, Value, aten
 from nxconvert.graph.builder import TensorType
 from nxconvert.graph.dims import compare, product
+from nxconvert.graph.widening import emit, full, where
 
 _RELATIONS = {
     "eq": "Equal", "lt": "Less", "less": "Less", "le": "LessOrEqual", "less_equal": "LessOrEqual", "gt": "Greater",

@@ -20,10 +20,10 @@ from nxconvert.frontends.pytorch.ops.common import (
     dtype_of,
     number_dtype,
 )
-from nxconvert.frontends.pytorch.ops.widening import where
 from nxconvert.frontends.pytorch.table import Builder, Dim, DType, Int, Ints, LoweringError, Number, Scalar, Value, aten
 from nxconvert.graph.builder import FOLD_LIMIT
 from nxconvert.graph.dims import maximum
+from nxconvert.graph.widening import where
 
 FillFunction = Callable[[Builder, Any], Value]
 

@@ -8,7 +8,6 @@ from nxconvert.frontends.pytorch.dtypes import DataType
 from nxconvert.frontends.pytorch.ops.common import axis_of, promote, static_ints
 from nxconvert.frontends.pytorch.ops.math import is_bool, logaddexp, true_divide
 from nxconvert.frontends.pytorch.ops.reduce import summed
-from nxconvert.frontends.pytorch.ops.widening import emit, where
 from nxconvert.frontends.pytorch.table import (
     Builder,
     DType,
@@ -22,6 +21,7 @@ from nxconvert.frontends.pytorch.table import (
     aten,
 )
 from nxconvert.graph.builder import TensorType
+from nxconvert.graph.widening import emit, where
 
 END = 2**63 - 1
 

@@ -9,8 +9,8 @@ import onnx_ir as ir
 from nxconvert.frontends.pytorch.dtypes import INTEGERS, SIGNED, UNSIGNED, DataType, is_float
 from nxconvert.frontends.pytorch.ops.common import as_tensor, float_input, promote
 from nxconvert.frontends.pytorch.ops.math import LN2, is_bool, sign_bit, truncate
-from nxconvert.frontends.pytorch.ops.widening import emit, where
 from nxconvert.frontends.pytorch.table import Builder, Int, LoweringError, Number, Value, aten
+from nxconvert.graph.widening import emit, where
 
 # Operators of ONNX that take floats and mean the same; integers go in as the default float.
 _FLOAT_FUNCTIONS = {

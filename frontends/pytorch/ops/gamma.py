@@ -8,8 +8,8 @@ import numpy as np
 
 from nxconvert.frontends.pytorch.ops.common import float_input, static_ints
 from nxconvert.frontends.pytorch.ops.quadrature import double, spread, through_double, weighted_sum
-from nxconvert.frontends.pytorch.ops.widening import where
 from nxconvert.frontends.pytorch.table import Builder, Int, Number, Value, aten
+from nxconvert.graph.widening import where
 
 # Asymptotic series are evaluated at x + _SHIFT, recurrences lead back to x.
 _SHIFT = 10

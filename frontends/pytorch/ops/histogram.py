@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from nxconvert.frontends.pytorch.dtypes import DataType
 from nxconvert.frontends.pytorch.ops.create import filled, spaced
-from nxconvert.frontends.pytorch.ops.widening import where
 from nxconvert.frontends.pytorch.table import (
     Builder,
     Dim,
@@ -19,6 +18,7 @@ from nxconvert.frontends.pytorch.table import (
     aten,
 )
 from nxconvert.graph.dims import product
+from nxconvert.graph.widening import where
 
 
 @aten("histc")

@@ -10,9 +10,9 @@ from nxconvert.frontends.pytorch.dtypes import DataType
 from nxconvert.frontends.pytorch.ops.common import as_tensor, axis_of
 from nxconvert.frontends.pytorch.ops.create import filled
 from nxconvert.frontends.pytorch.ops.shape import broadcast_all, transposed
-from nxconvert.frontends.pytorch.ops.widening import emit, where
 from nxconvert.frontends.pytorch.table import Builder, Int, LoweringError, Number, Value, Values, aten
 from nxconvert.graph.dims import Dim, product
+from nxconvert.graph.widening import emit, where
 
 MASKS = (DataType.BOOL, DataType.UINT8)
 

@@ -12,9 +12,9 @@ from nxconvert.frontends.pytorch.ops.common import all_static, axis_of, result_t
 from nxconvert.frontends.pytorch.ops.create import int_range
 from nxconvert.frontends.pytorch.ops.select import sliced
 from nxconvert.frontends.pytorch.ops.shape import int_list, ravel
-from nxconvert.frontends.pytorch.ops.widening import emit
 from nxconvert.frontends.pytorch.table import Builder, Dim, Int, Ints, LoweringError, Value, Values, aten
 from nxconvert.graph.dims import compare, divide_exactly, floordiv, maximum, minimum
+from nxconvert.graph.widening import emit
 
 # ---- one out of several ----------------------------------------------------------------------------------------------
 

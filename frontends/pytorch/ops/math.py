@@ -14,10 +14,10 @@ from nxconvert.frontends.pytorch.dtypes import UNSIGNED, DataType, is_float
 from nxconvert.frontends.pytorch.ops.common import as_tensor, promote, result_type
 from nxconvert.frontends.pytorch.ops.loops import repeat
 from nxconvert.frontends.pytorch.ops.shape import broadcast_all
-from nxconvert.frontends.pytorch.ops.widening import emit, where
 from nxconvert.frontends.pytorch.table import Builder, Number, Value, aten
 from nxconvert.graph.builder import TensorType
 from nxconvert.graph.schema import HALVES
+from nxconvert.graph.widening import emit, where
 
 LN2 = math.log(2.0)
 

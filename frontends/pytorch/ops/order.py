@@ -5,9 +5,9 @@ from __future__ import annotations
 from nxconvert.frontends.pytorch.dtypes import DataType, is_float, limits
 from nxconvert.frontends.pytorch.ops.common import as_tensor, axis_of
 from nxconvert.frontends.pytorch.ops.reduce import count
-from nxconvert.frontends.pytorch.ops.widening import emit, where
 from nxconvert.frontends.pytorch.table import Builder, Int, LoweringError, Number, Value, aten
 from nxconvert.graph.dims import product
+from nxconvert.graph.widening import emit, where
 
 
 def smallest(op: Builder, x: Value, number: Int, axis: int) -> tuple[Value, Value]:

@@ -8,9 +8,9 @@ from typing import Any
 from nxconvert.frontends.pytorch.ops.common import as_tensor, convert_number
 from nxconvert.frontends.pytorch.ops.create import filled
 from nxconvert.frontends.pytorch.ops.shape import int_list
-from nxconvert.frontends.pytorch.ops.widening import emit
 from nxconvert.frontends.pytorch.table import Builder, Dim, Int, Ints, LoweringError, Number, Scalar, Value, aten
 from nxconvert.graph.dims import compare
+from nxconvert.graph.widening import emit
 
 # PyTorch's names of the modes, in the order of its enum, and ONNX's.
 MODES = {"reflect": "reflect", "replicate": "edge", "circular": "wrap", "constant": "constant"}

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from nxconvert.frontends.pytorch.dtypes import DataType
 from nxconvert.frontends.pytorch.ops.linear import matrix_product
 from nxconvert.frontends.pytorch.ops.resample import counting
-from nxconvert.frontends.pytorch.ops.widening import emit
 from nxconvert.frontends.pytorch.table import Builder, Int, Value
 from nxconvert.graph.dims import floordiv, product
+from nxconvert.graph.widening import emit
 
 # Halves are cast to float32 by ONNX Runtime itself.
 CONVOLVED = (DataType.FLOAT, DataType.FLOAT16, DataType.BFLOAT16)

@@ -8,10 +8,10 @@ from typing import NamedTuple
 from nxconvert.frontends.pytorch.dtypes import DataType
 from nxconvert.frontends.pytorch.ops.common import promote
 from nxconvert.frontends.pytorch.ops.shape import broadcast_all
-from nxconvert.frontends.pytorch.ops.widening import where
 from nxconvert.frontends.pytorch.table import Builder, Number, Value, aten
 from nxconvert.graph.builder import TensorType
 from nxconvert.graph.dims import product
+from nxconvert.graph.widening import where
 
 Recurrence = Callable[[Builder, Value, Value, Value, Value], Value]
 

@@ -10,10 +10,10 @@ from nxconvert.frontends.pytorch.dtypes import DataType, is_float
 from nxconvert.frontends.pytorch.ops.common import as_tensor, axes_of, axis_of, dtype_of, float_input, known
 from nxconvert.frontends.pytorch.ops.math import maximum, minimum
 from nxconvert.frontends.pytorch.ops.shape import int_list
-from nxconvert.frontends.pytorch.ops.widening import emit, reduce, where
 from nxconvert.frontends.pytorch.table import Builder, DType, Int, Ints, Number, Value, aten
 from nxconvert.graph.dims import bounds, product
 from nxconvert.graph.dims import maximum as larger
+from nxconvert.graph.widening import emit, reduce, where
 
 
 def count(x: Value, axes: list[int]) -> Int:

@@ -9,10 +9,10 @@ import numpy as np
 from nxconvert.frontends.pytorch.ops.common import all_static
 from nxconvert.frontends.pytorch.ops.create import int_range
 from nxconvert.frontends.pytorch.ops.select import END, sliced
-from nxconvert.frontends.pytorch.ops.widening import where
 from nxconvert.frontends.pytorch.table import Builder, Int, Value
 from nxconvert.graph.dims import compare
 from nxconvert.graph.rules.identities import made_by
+from nxconvert.graph.widening import where
 
 
 def fill_slice(op: Builder, x: Value, new: Value, axis: int, start: Int, end: Int, step: Int) -> Value | None:

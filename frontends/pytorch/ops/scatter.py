@@ -21,12 +21,12 @@ from nxconvert.frontends.pytorch.ops.index import (
 from nxconvert.frontends.pytorch.ops.regions import fill_slice
 from nxconvert.frontends.pytorch.ops.select import END, diagonal_length, on_diagonal, sliced
 from nxconvert.frontends.pytorch.ops.shape import broadcast_all, int_list, inverse, moved, transposed
-from nxconvert.frontends.pytorch.ops.widening import where
 from nxconvert.frontends.pytorch.ops.windows import strided_index
 from nxconvert.frontends.pytorch.table import Builder, Int, Ints, LoweringError, Number, Value, Values, aten
 from nxconvert.graph.builder import TensorType
 from nxconvert.graph.dims import compare, maximum, minimum, product
 from nxconvert.graph.rules.index import slice_size
+from nxconvert.graph.widening import where
 
 # ---- index_put: x[i, :, mask] = y ------------------------------------------------------------------------------------
 

@@ -10,11 +10,11 @@ from nxconvert.frontends.pytorch.dtypes import DataType, is_float
 from nxconvert.frontends.pytorch.ops.common import axis_of, static_ints
 from nxconvert.frontends.pytorch.ops.create import diagonal_mask
 from nxconvert.frontends.pytorch.ops.shape import int_list, inverse, moved, swapped, transposed
-from nxconvert.frontends.pytorch.ops.widening import emit, reduce, where
 from nxconvert.frontends.pytorch.table import Builder, Int, Ints, LoweringError, Value, aten
 from nxconvert.graph.builder import TensorType
 from nxconvert.graph.dims import compare, maximum, minimum, mod, product
 from nxconvert.graph.rules.index import slice_size
+from nxconvert.graph.widening import emit, reduce, where
 
 # TorchScript writes "to the end" as the largest int64.
 END = 2**63 - 1

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from nxconvert.frontends.pytorch.dtypes import DataType
 from nxconvert.frontends.pytorch.ops.common import as_tensor, axis_of
-from nxconvert.frontends.pytorch.ops.widening import emit
 from nxconvert.frontends.pytorch.table import Builder, Int, Number, Value, aten
+from nxconvert.graph.widening import emit
 
 # ---- sorting ---------------------------------------------------------------------------------------------------------
 

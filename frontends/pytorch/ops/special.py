@@ -10,8 +10,8 @@ import numpy as np
 from nxconvert.frontends.pytorch.ops.common import float_input, promote
 from nxconvert.frontends.pytorch.ops.functions import log1p
 from nxconvert.frontends.pytorch.ops.quadrature import chebyshev_series, double, through_double
-from nxconvert.frontends.pytorch.ops.widening import emit, where
 from nxconvert.frontends.pytorch.table import Builder, Number, Value, aten
+from nxconvert.graph.widening import emit, where
 
 SQRT_HALF = math.sqrt(0.5)
 

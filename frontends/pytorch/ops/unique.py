@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from nxconvert.frontends.pytorch.dtypes import DataType
 from nxconvert.frontends.pytorch.ops.common import axis_of
-from nxconvert.frontends.pytorch.ops.widening import emit
 from nxconvert.frontends.pytorch.table import Builder, Int, Value, aten
 from nxconvert.graph.dims import product
+from nxconvert.graph.widening import emit
 
 Found = tuple[Value, Value, Value]
 

@@ -10,10 +10,10 @@ import numpy as np
 from nxconvert.frontends.pytorch.ops.common import axis_of, repeat_to, static_ints
 from nxconvert.frontends.pytorch.ops.create import filled, int_range
 from nxconvert.frontends.pytorch.ops.shape import contiguous_strides, int_list, moved, transposed
-from nxconvert.frontends.pytorch.ops.widening import emit
 from nxconvert.frontends.pytorch.table import Builder, Int, Ints, LoweringError, Value, aten
 from nxconvert.graph.builder import FOLD_LIMIT
 from nxconvert.graph.dims import compare, floordiv, product
+from nxconvert.graph.widening import emit
 
 # ---- sliding windows -------------------------------------------------------------------------------------------------
 

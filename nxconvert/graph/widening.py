@@ -13,8 +13,10 @@ from typing import Any, NamedTuple
 
 import onnx_ir as ir
 
-from nxconvert.frontends.pytorch.dtypes import DataType
-from nxconvert.frontends.pytorch.table import Builder, Int, Value
+from nxconvert.graph.builder import Builder, Value
+from nxconvert.graph.dims import Int
+
+DataType = ir.DataType
 
 
 class _Form(NamedTuple):
