@@ -37,6 +37,7 @@ from nxconvert.passes.simplify import (
     ComposeSqueezes,
     ComposeTransposes,
     DivideByReciprocals,
+    ProductsWithVectors,
     SpellOutPads,
 )
 
@@ -63,6 +64,7 @@ __all__ = [
     "MergeEqualNodes",
     "NodePass",
     "PadIntoWindow",
+    "ProductsWithVectors",
     "RecognizeGelu",
     "RemoveUnused",
     "SpellOutPads",
@@ -82,6 +84,7 @@ def default_passes() -> list[ir.passes.PassBase]:
     simplifications = [
         EliminateIdentities(),
         ComposeTransposes(),
+        ProductsWithVectors(),
         ComposeReshapes(),
         ComposeSqueezes(),
         ComposeSlices(),

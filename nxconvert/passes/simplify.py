@@ -40,6 +40,29 @@ class ComposeTransposes(NodePass):
         return True
 
 
+class ProductsWithVectors(NodePass):
+    """`MatMul(Transpose(x), v)` is `MatMul(v, x)`, and `MatMul(v, Transpose(x))` is `MatMul(x, v)`.
+
+    v is a vector, and the `Transpose` exchanges the last two dims of x. ONNX Runtime (up to 1.32 at least) makes one
+    node of the first form, too, and forgets that x is transposed.
+    """
+
+    op_types = frozenset({"MatMul"})
+
+    def rewrite(self, node: ir.Node) -> bool:
+        for index in (0, 1):
+            flipped, vector = producer(node.inputs[index], "Transpose"), node.inputs[1 - index]
+            dims = rank(node.inputs[index])
+            if flipped is None or dims is None or dims < 2 or rank(vector) != 1:
+                continue
+            if transpose_perm(flipped, dims) == [*range(dims - 2), dims - 1, dims - 2]:
+                source = flipped.inputs[0]
+                inputs = [vector, source] if index == 0 else [source, vector]
+                change(node, "MatMul", inputs, absorbed=[flipped])
+                return True
+        return False
+
+
 class ComposeReshapes(NodePass):
     """A `Reshape` to a constant shape does not care how its input was shaped.
 

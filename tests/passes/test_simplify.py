@@ -15,6 +15,7 @@ from nxconvert.passes import (
     ComposeTransposes,
     DivideByReciprocals,
     EliminateIdentities,
+    ProductsWithVectors,
     SpellOutPads,
 )
 
@@ -227,3 +228,25 @@ def test_pads_that_are_computed_keep_their_axes():
         { y = Pad(x, pads, , axes) }"""
     )
     assert not SpellOutPads()(graph).modified
+
+
+@pytest.mark.parametrize(
+    ("product", "shape"),
+    [
+        ("a = Transpose<perm = [1, 0]>(x)  y = MatMul(a, v)", [3, 3]),
+        ("a = Transpose<perm = [1, 0]>(x)  y = MatMul(v, a)", [3, 3]),
+        ("a = Transpose<perm = [0, 2, 1]>(x)  y = MatMul(a, v)", [2, 3, 4]),
+    ],
+)
+def test_a_vector_is_multiplied_from_the_other_side(product: str, shape: list[int]):
+    result = [*shape[:-2], shape[-1]]
+    graph = model(f"(float{shape} x, float[3] v) => (float{result} y) {{ {product} }}")
+    assert_rewritten(ProductsWithVectors(), graph, ["MatMul"])
+
+
+def test_a_vector_beside_another_order_of_dims_stays_where_it_is():
+    graph = model(
+        """(float[2, 3, 4] x, float[2] v) => (float[4, 3] y)
+        { a = Transpose(x)  y = MatMul(a, v) }"""
+    )
+    assert_rewritten(ProductsWithVectors(), graph, ["Transpose", "MatMul"])
