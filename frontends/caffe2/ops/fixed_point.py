@@ -19,6 +19,7 @@ from nxconvert.frontends.caffe2.blobs import Int8
 from nxconvert.frontends.caffe2.table import Builder, DataType, LoweringError, Value
 
 #: Times this, ties move away from zero and are rounded there; nothing else moves as far as to the next tie.
+#: It has to be part of another factor: ONNX Runtime leaves a multiplication by what is 1 in float32 out.
 NUDGE = 1 + 2.0**-40
 # The same for floats.
 _FLOAT_NUDGE = 1 + 2.0**-22

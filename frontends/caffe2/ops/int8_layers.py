@@ -216,5 +216,5 @@ def _share(op: Builder, x_scale: float, y_scale: float, count: Int) -> Value | f
     if isinstance(count, int):
         return float(float32(x_scale) / (float32(y_scale) * float32(count))) * NUDGE
     elements = op.cast(op.dim_value(count), DataType.FLOAT)
-    share = op.Div(op.const(x_scale, DataType.FLOAT), op.Mul(elements, op.const(y_scale, DataType.FLOAT)))
-    return op.Mul(op.cast(share, DataType.DOUBLE), NUDGE)
+    half = op.Div(op.const(x_scale / 2, DataType.FLOAT), op.Mul(elements, op.const(y_scale, DataType.FLOAT)))
+    return op.Mul(op.cast(half, DataType.DOUBLE), 2 * NUDGE)

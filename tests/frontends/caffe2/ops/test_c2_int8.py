@@ -191,3 +191,24 @@ def test_what_moves_elements_keeps_the_scale() -> None:
         relu = Op("Int8Relu", ["q"], ["y"], {"Y_scale": scale, "Y_zero_point": zero_point})
         with pytest.raises(UnsupportedError, match="cannot change them"):
             run_lowered([quantize("x", "q", 0.05, 100), relu], {"x": EVERY}, ["y"])
+
+
+@pytest.mark.parametrize(
+    "args", [{"sampling_ratio": 2}, {"sampling_ratio": 0}, {"aligned": 1, "spatial_scale": 0.5, "sampling_ratio": 3}]
+)
+@pytest.mark.parametrize("columns", [4, 5])
+def test_roi_align(args: Mapping[str, Any], columns: int) -> None:
+    """Regions within the map, across each of its borders, smaller than a pixel, and beyond it."""
+    boxes = [[1, 2, 9, 7], [-3, -2, 4, 5], [6, 5, 14, 13], [3.3, 3.2, 3.4, 3.3], [2, 20, 5, 30], [0, 0, 9, 1]]
+    rois = np.array([[i % 2, *box] for i, box in enumerate(boxes)], np.float32)[:, 5 - columns :]
+    given = {**args, "pooled_h": 2, "pooled_w": 3, "order": "NHWC", "Y_scale": 0.04, "Y_zero_point": 77}
+    net = [quantize("x", "q", 0.05, 100), Op("Int8RoIAlign", ["q", "r"], ["y"], given)]
+    for rows in (rois, rois[:0]):
+        # Regions of free width are taken to name their image.
+        check_net(net, {"x": numbers(2, 8, 10, 3), "r": rows}, ["y"], free=(False, True) if columns == 5 else (False,))
+
+
+def test_mean_of_a_free_size_that_is_a_tie() -> None:
+    pool = {"global_pooling": 1, "order": "NHWC", "Y_scale": 1.0, "Y_zero_point": 3}
+    x = np.array([[2, 1], [1, 2], [0, -1], [2, -4]], np.float32).reshape(1, 2, 2, 2)
+    run(Op("Int8AveragePool", ["q"], ["y"], pool), x=x, scale=1.0, zero_point=50)
