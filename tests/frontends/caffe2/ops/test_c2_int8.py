@@ -175,6 +175,13 @@ def test_pool(args: Mapping[str, Any], relu: str) -> None:
     "op",
     [
         Op("Int8ChannelShuffle", ["q"], ["y"], {"group": 4, "kernel": 1, "order": "NHWC"}),
+        Op("Int8ResizeNearest", ["q"], ["y"], {"width_scale": 2.0, "height_scale": 1.5}),
+        Op("Int8Flatten", ["q"], ["y"]),
+        Op("Int8Flatten", ["q"], ["y"], {"axis": 2}),
+        Op("Int8Transpose", ["q"], ["y"], {"axes": [0, 3, 1, 2]}),
+        Op("Int8Transpose", ["q"], ["y"]),
+        Op("Int8Slice", ["q"], ["y"], {"starts": [0, 1, 0, 0], "ends": [-1, 3, -1, -1]}),
+        Op("Int8Slice", ["q"], ["y"], {"dim": 3, "start_idx": 2, "end_idx": -2}),
         Op("Int8Concat", ["q", "q"], ["y", "info"], {"order": "NHWC"}),
         Op("Int8Concat", ["q", "q"], ["y"], {"axis": 1}),
         Op("Int8Concat", ["q", "q"], ["y"]),
@@ -184,6 +191,12 @@ def test_pool(args: Mapping[str, Any], relu: str) -> None:
 def test_moving(op: Op) -> None:
     args = {**op.args, "Y_scale": 0.05, "Y_zero_point": 100}
     run(Op(op.type, op.inputs, op.outputs, args), x=EVERY)
+
+
+def test_reshape() -> None:
+    args = {"shape": [0, -1, 4], "Y_scale": 0.05, "Y_zero_point": 100}
+    net = [quantize("x", "q", 0.05, 100), Op("Int8Reshape", ["q"], ["y", "old"], args)]
+    check_net(net, {"x": EVERY}, ["y", "old"])
 
 
 def test_what_moves_elements_keeps_the_scale() -> None:
