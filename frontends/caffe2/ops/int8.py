@@ -87,23 +87,8 @@ def _register_moving(operator: str, plain: str) -> None:
         return Int8(first, x.scale, x.zero_point), *more
 
 
-for _plain in ("Flatten", "Reshape", "Transpose"):
+for _plain in ("Flatten", "Reshape", "Slice", "Transpose"):
     _register_moving(f"Int8{_plain}", _plain)
-
-
-@caffe2("Int8Slice")
-def int8_slice(
-    op: Builder, x: Int8, *others: Value, dim: int | None = None, start_idx: int | None = None,
-    end_idx: int | None = None, n_outputs: int = 1, blob: str = "", **args: Any,
-) -> Int8:  # fmt: skip
-    """A slice; along one axis if that is given, with its start and end."""
-    kept(x, args)
-    if not others and dim is not None and start_idx is not None and end_idx is not None:
-        starts, ends = [0] * x.value.rank, [-1] * x.value.rank
-        starts[dim], ends[dim] = start_idx, end_idx
-        args = {**args, "starts": starts, "ends": ends}
-    given = {"n_outputs": n_outputs, "blob": blob, "seed": None}
-    return Int8(caffe2.bind("Slice", [x.value, *others], args, given)(op), x.scale, x.zero_point)
 
 
 @caffe2("Int8Concat")

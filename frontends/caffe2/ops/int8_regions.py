@@ -58,14 +58,14 @@ class _Samples(NamedTuple):
         high: the place behind it.
         beyond: how far it is from the first of them, float32.
         inside: whether it lies on the map, or less than a pixel before it.
-        count: how many there are in a bin.
+        per_bin: how many there are in a bin.
     """
 
     low: Value
     high: Value
     beyond: Value
     inside: Value
-    count: Int
+    per_bin: Int
 
 
 def _sums(op: Builder, x: Value, box: Value, least: float, bins: tuple[int, int], samples: int) -> tuple[Value, Int]:
@@ -87,8 +87,8 @@ def _sums(op: Builder, x: Value, box: Value, least: float, bins: tuple[int, int]
             term = op.Mul(corner, op.Unsqueeze(weight, [2]))
             total = term if total is None else op.Add(total, term)
     assert total is not None
-    parts = op.reshape(total, [bins[0], rows.count, bins[1], columns.count, channels])
-    return op.ReduceSum(parts, [1, 3], keepdims=0), rows.count * columns.count
+    parts = op.reshape(total, [bins[0], rows.per_bin, bins[1], columns.per_bin, channels])
+    return op.ReduceSum(parts, [1, 3], keepdims=0), rows.per_bin * columns.per_bin
 
 
 def _samples(op: Builder, start: Value, length: Value, bins: int, samples: int, size: Int) -> _Samples:
