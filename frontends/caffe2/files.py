@@ -229,7 +229,7 @@ def _in_folder(folder: Path) -> Path:
         return databases[0]
     if len(models) == 1:
         return min(next(iter(models.values())), key=lambda path: (not _role(path)[0], _rank(path)))
-    nets = [path for paths in models.values() for path in paths] or databases or list(kinds)
+    nets = [min(paths, key=_rank) for paths in models.values()] or databases or list(kinds)
     if not nets:
         raise ReadError(f"{folder} holds no Caffe2 model: no file of it is a net or a database of Caffe2.")
     listing = ", ".join(path.name for path in nets)

@@ -86,21 +86,22 @@ def _is_text_net(head: str) -> bool:
         if kind == "name" and found.end() < len(head):
             named = token
         elif kind == "sign" and token in "{<":
-            if depth == 0:
-                if named not in NET.by_name:
-                    return False
-                inside = named
+            if not _may_be(named, depth, inside):
+                return False
+            inside = inside if depth else named
             depth += 1
         elif kind == "sign" and token in "}>":
             depth -= 1
         elif token == ":" and named:
-            if depth == 0 and named not in NET.by_name:
+            if not _may_be(named, depth, inside):
                 return False
-            if depth == 1 and inside == "op":
-                if named not in OPERATOR.by_name:
-                    return False
-                operators += 1
+            operators += depth == 1 and inside == "op"
     return operators > 0
+
+
+def _may_be(name: str, depth: int, inside: str) -> bool:
+    """Whether a field may have this name, in the outermost message or one message further in."""
+    return name in NET.by_name if depth == 0 else depth > 1 or inside != "op" or name in OPERATOR.by_name
 
 
 def _has_operator(file: BinaryIO, size: int) -> bool:
@@ -120,18 +121,19 @@ def _has_operator(file: BinaryIO, size: int) -> bool:
 
 
 def _is_operator(file: BinaryIO, end: int) -> bool:
+    typed = False
     for _ in range(_MAX_FIELDS * _MAX_FIELDS):
-        if file.tell() >= end:
-            return False
-        field = _field(file, OPERATOR)
+        field = _field(file, OPERATOR) if file.tell() < end else None
         if field is None:
-            return False
+            return typed and file.tell() >= end  # its end, or that of a file that was cut off
         number, wire, length = field
-        if number == _TYPE and wire == 2:
-            return length <= _MAX_KEY and _OPERATOR_TYPE.fullmatch(file.read(length)) is not None
-        if wire == 2:
+        if number == _TYPE:
+            typed = length <= _MAX_KEY and _OPERATOR_TYPE.fullmatch(file.read(length)) is not None
+            if not typed:
+                return False
+        elif wire == 2:
             file.seek(length, 1)
-    return False
+    return typed
 
 
 def _field(file: BinaryIO, message: Message) -> tuple[int, int, int] | None:
