@@ -6,8 +6,8 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -21,6 +21,7 @@ from nxconvert.interface import free_dims, interface, parameter_count
 from nxconvert.live import Via, live_frontend
 from nxconvert.plugins import (
     EXTERNAL_SUFFIX,
+    FILES,
     LiveModel,
     Progress,
     ReadOptions,
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 VERSION_KEY = "nxconvert.version"
 FORMAT_KEY = "nxconvert.source_format"
 SHA256_KEY = "nxconvert.source_sha256"
+INIT_SHA256_KEY = "nxconvert.init_sha256"
 DIRECTORY_SHA256_KEY = "nxconvert.source_directory_sha256"
 OPTIONS_KEY = "nxconvert.options"
 CODE_KEY = "nxconvert.source_code"
@@ -165,15 +167,22 @@ def convert(
         progress=progress,
         warn=warnings.append,
     )
-    with Fingerprint(origin) if origin is not None else nullcontext() as fingerprint:
+    with ExitStack() as fingerprints:
+        hashes: dict[str, Fingerprint] = {}
+        if origin is not None:
+            fingerprint = fingerprints.enter_context(Fingerprint(origin))
+            hashes[DIRECTORY_SHA256_KEY if fingerprint.of_directory else SHA256_KEY] = fingerprint
         with clock.stage("reading"):
             model = read(read_options)
+        second = _second_file(origin, model.meta.get(FILES, (init_path,)))
+        if second is not None:
+            hashes[INIT_SHA256_KEY] = fingerprints.enter_context(Fingerprint(second))
         with clock.stage("optimizing"):
             from nxconvert.passes import optimize
 
             optimize(model)
         with clock.stage("writing"):
-            metadata = _Metadata(name, source, fingerprint, read_options)
+            metadata = _Metadata(name, source, hashes, read_options)
             write_options = WriteOptions(opset=opset, external_data=external_data, metadata=metadata, progress=progress)
             backend.write(model, target_path, write_options)
     return ConversionReport(
@@ -205,6 +214,14 @@ def _source(
     return path, reader.name, init_file(init, reader), lambda options: reader.read(path, options)
 
 
+def _second_file(origin: Path | None, files: Iterable[Path | None]) -> Path | None:
+    """The one of a model's files that is neither the source nor in it."""
+    for file in files:
+        if file is not None and origin is not None and not origin.samefile(file) and file.parent != origin:
+            return file
+    return None
+
+
 class _Clock:
     """Wall time by stage."""
 
@@ -226,7 +243,7 @@ class _Metadata(Mapping[str, str]):
     """Where a converted file comes from. The source's hash is waited for when it is asked for, not before."""
 
     def __init__(
-        self, source_format: str, source: object, fingerprint: Fingerprint | None, options: ReadOptions
+        self, source_format: str, source: object, hashes: Mapping[str, Fingerprint], options: ReadOptions
     ) -> None:
         self._known = {
             VERSION_KEY: __version__,
@@ -235,9 +252,7 @@ class _Metadata(Mapping[str, str]):
         }
         if isinstance(source, LiveModel):
             self._known[CODE_KEY] = source.title
-        self._hashes: dict[str, Fingerprint] = {}
-        if fingerprint is not None:
-            self._hashes[DIRECTORY_SHA256_KEY if fingerprint.of_directory else SHA256_KEY] = fingerprint
+        self._hashes = hashes
 
     def __getitem__(self, key: str) -> str:
         return self._hashes[key].hexdigest() if key in self._hashes else self._known[key]

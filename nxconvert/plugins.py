@@ -32,6 +32,9 @@ State: TypeAlias = Literal["steady", "first"]
 #: The state `name` of a model that keeps state is an input of that name, and an output of that name with this suffix.
 STATE_OUT = "_out"
 
+#: Under this key of `ir.Model.meta` a frontend leaves the files that a model was read from, if there are several.
+FILES = "nxconvert.files"
+
 #: External data lies beside the target, in the file of its name with this added.
 EXTERNAL_SUFFIX = ".data"
 

@@ -208,7 +208,10 @@ class TestRun:
         model = nxconvert.load(source, init=weights)
         assert model.graph.initializers["scale"].const_value.numpy() == 7
         nxconvert.convert(source, target, init=weights)
-        assert json.loads(metadata(target)["nxconvert.options"]) == {"init": "b.toy"}
+        known = metadata(target)
+        assert json.loads(known["nxconvert.options"]) == {"init": "b.toy"}
+        assert known["nxconvert.source_sha256"] == hashlib.sha256(source.read_bytes()).hexdigest()
+        assert known["nxconvert.init_sha256"] == hashlib.sha256(weights.read_bytes()).hexdigest()
         assert nxconvert.check(source, target, init=weights).ok
         assert not nxconvert.check(source, target).ok
 

@@ -13,7 +13,7 @@ from nxconvert.frontends.caffe2.infer import infer_inputs
 from nxconvert.frontends.caffe2.program import Program
 from nxconvert.graph.finish import finish
 from nxconvert.inputs import InputSpec
-from nxconvert.plugins import ReadOptions
+from nxconvert.plugins import FILES, ReadOptions
 
 
 def read_model(path: Path, options: ReadOptions) -> ir.Model:
@@ -35,6 +35,7 @@ def read_model(path: Path, options: ReadOptions) -> ir.Model:
         options.warn(message)
     model = finish(run.op, run.outputs)
     model.graph.name = files.predict.name or "main"
+    model.meta[FILES] = tuple(file for file in (files.path, files.init_path) if file is not None)
     return model
 
 

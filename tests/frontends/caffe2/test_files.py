@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import struct
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
+import onnx
 import pytest
 
+import nxconvert
 from nxconvert.errors import ReadError
 from nxconvert.formats.protobuf import varint
 from nxconvert.frontends.caffe2 import frontend
@@ -265,3 +269,47 @@ class TestValueInfo:
         assert files.value_info == {}
         assert len(warnings) == 1
         assert "is left aside" in warnings[0]
+
+
+class TestConversion:
+    """The files of the real runtime, from the command's point of view."""
+
+    @pytest.fixture
+    def folder(self, tmp_path: Path) -> Path:
+        """A net of one layer, with its weights."""
+        net = 'op { type: "FC" input: "x" input: "w" input: "b" output: "y" } external_input: "x" external_output: "y"'
+        (tmp_path / "a_predict_net.pbtxt").write_text(net)
+        weights = "".join(
+            f'op {{ type: "GivenTensorFill" output: "{name}" '
+            f'arg {{ name: "shape" ints: {shape} }} arg {{ name: "values" floats: {values} }} }}\n'
+            for name, shape, values in (("w", "[1, 2]", "[3, 4]"), ("b", "1", "5"))
+        )
+        (tmp_path / "a_init_net.pbtxt").write_text(weights)
+        return tmp_path
+
+    def test_both_files_are_known_by_their_hashes(self, folder: Path) -> None:
+        net, weights = folder / "a_predict_net.pbtxt", folder / "a_init_net.pbtxt"
+        hashes = {file: hashlib.sha256(file.read_bytes()).hexdigest() for file in (net, weights)}
+        for source in (net, weights):
+            nxconvert.convert(source, folder / "out.nx", inputs={"x": "float32[batch,2]"})
+            known = {entry.key: entry.value for entry in onnx.load(folder / "out.nx").metadata_props}
+            assert known["nxconvert.source_sha256"] == hashes.pop(source)
+            assert (
+                known["nxconvert.init_sha256"]
+                == hashlib.sha256((weights if source is net else net).read_bytes()).hexdigest()
+            )
+        assert not hashes
+        nxconvert.convert(folder, folder / "out.onnx", inputs={"x": "float32[batch,2]"})
+        known = {entry.key: entry.value for entry in onnx.load(folder / "out.onnx").metadata_props}
+        assert "nxconvert.init_sha256" not in known  # the hash of the folder is that of all files in it
+
+    def test_another_init_net(self, folder: Path, tmp_path: Path) -> None:
+        pytest.importorskip("onnxruntime")
+        other = folder / "other.pbtxt"
+        other.write_text((folder / "a_init_net.pbtxt").read_text().replace("floats: 5", "floats: 7"))
+        net, x = folder / "a_predict_net.pbtxt", {"x": np.ones((1, 2), np.float32)}
+        assert nxconvert.run(net, x, runtime="onnxruntime")["y"].tolist() == [[12]]
+        assert nxconvert.run(net, x, runtime="onnxruntime", init=other)["y"].tolist() == [[14]]
+        (folder / "a_init_net.pbtxt").unlink()
+        with pytest.raises(ReadError, match=r"no init net fills the weights.*a_init_net\.pbtxt"):
+            nxconvert.run(net, x, runtime="onnxruntime")
