@@ -4,13 +4,17 @@ A request and an answer are each two parts, a length (int64) before each: JSON, 
 """
 
 import io
+import itertools
 import json
 import os
 import struct
 import sys
 
 import numpy as np
+from caffe2.proto import caffe2_pb2
 from caffe2.python import core, workspace
+
+NUMBERS = itertools.count()
 
 
 def read(stream):
@@ -25,7 +29,18 @@ def write(stream, part):
     stream.write(part)
 
 
+def made(kind, inputs, outputs, args):
+    return core.CreateOperator(kind, inputs, outputs, **{k: argument(v) for k, v in args.items()})
+
+
 def argument(value):
+    if isinstance(value, dict) and "net" in value:
+        net = caffe2_pb2.NetDef()
+        net.name = f"net{next(NUMBERS)}"
+        net.op.extend(made(*each) for each in value["net"])
+        net.external_input.extend(value["inputs"])
+        net.external_output.extend(value["outputs"])
+        return net
     if isinstance(value, dict):
         return bytes(bytearray(value["bytes"]))
     return [argument(item) for item in value] if isinstance(value, list) else value
@@ -36,9 +51,8 @@ def run(request, arrays):
     workspace.ResetWorkspace()
     for name, array in arrays.items():
         workspace.FeedBlob(name, array.astype(object) if name in request["strings"] else array)
-    for kind, inputs, outputs, args in request["ops"]:
-        operator = core.CreateOperator(kind, inputs, outputs, **{k: argument(v) for k, v in args.items()})
-        workspace.RunOperatorOnce(operator)
+    for each in request["ops"]:
+        workspace.RunOperatorOnce(made(*each))
     return {name: array for name, array in ((n, fetched(n)) for n in request["outputs"]) if array is not None}
 
 

@@ -26,8 +26,8 @@ import numpy as np
 import onnx_ir as ir
 import pytest
 
-from nxconvert.formats.caffe2 import OperatorDef
-from nxconvert.frontends.caffe2 import ops  # noqa: F401  (fills the table)
+from nxconvert.formats.caffe2 import NetDef, OperatorDef
+from nxconvert.frontends.caffe2 import control, liveness, ops, recurrent  # noqa: F401  (fill the tables)
 from nxconvert.frontends.caffe2.blobs import Int8, Unset
 from nxconvert.frontends.caffe2.machine import Machine
 from nxconvert.graph.builder import Builder, Value
@@ -47,6 +47,15 @@ class Op:
     inputs: Sequence[str]
     outputs: Sequence[str]
     args: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class Net:
+    """A net that is an argument: its operators, the blobs it takes and gives."""
+
+    ops: Sequence[Op]
+    inputs: Sequence[str] = ()
+    outputs: Sequence[str] = ()
 
 
 class Weight:
@@ -111,19 +120,22 @@ def run_lowered(
 ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """What the lowered operators compute in ONNX Runtime, and the blobs of the graph; by output."""
     op = Builder()
-    machine = Machine(op, lambda message: None)
+    operators = [_decoded(each) for each in net]
+    read = [name for each in liveness.every(operators) for name in liveness.reads(each)]
+    machine = Machine(op, lambda message: None, [*outputs, *read])
     for name, x in inputs.items():
         machine.blobs[name] = _lowered_input(op, name, x, free)
-    machine.run(
-        OperatorDef(each.type, list(each.inputs), list(each.outputs), {k: _encoded(v) for k, v in each.args.items()})
-        for each in net
-    )
+    machine.run(operators)
     values = {name: machine.blobs[name] for name in outputs}
     values = {name: blob.value if isinstance(blob, Int8) else blob for name, blob in values.items()}
     wanted = {f"{name}'": value for name, value in values.items() if isinstance(value, Value)}
     feeds = {name: _array(x) for name, x in inputs.items() if not isinstance(x, Weight)}
     results = run_onnx(finish(op, wanted), feeds) if wanted else []
     return dict(zip((name[:-1] for name in wanted), results, strict=True)), values
+
+
+def _decoded(each: Op) -> OperatorDef:
+    return OperatorDef(each.type, list(each.inputs), list(each.outputs), {k: _encoded(v) for k, v in each.args.items()})
 
 
 def run_onnx(model: ir.Model, feeds: Mapping[str, np.ndarray]) -> list[np.ndarray]:
@@ -188,6 +200,8 @@ def _encoded(value: Any) -> Any:
     """An argument as the reader of nets gives it."""
     if isinstance(value, str):
         return value.encode()
+    if isinstance(value, Net):
+        return NetDef("net", [_decoded(each) for each in value.ops], {}, list(value.inputs), list(value.outputs))
     if isinstance(value, (list, tuple)) and value and isinstance(value[0], (int, float)):
         return np.array(value, np.float32 if any(isinstance(item, float) for item in value) else np.int64)
     if isinstance(value, (list, tuple)):
@@ -224,14 +238,15 @@ def run_caffe2_net(net: Sequence[Op], blobs: Mapping[str, np.ndarray], outputs: 
     Raises:
         Refused: it does not take one of them.
     """
-    request = {
-        "ops": [[each.type, list(each.inputs), list(each.outputs), _described(each.args)] for each in net],
-        "outputs": list(outputs),
-    }
+    request = {"ops": _listed(net), "outputs": list(outputs)}
     answer, arrays = _worker().ask(request, blobs)
     if "error" in answer:
         raise Refused(answer["error"])
     return [arrays.get(name) for name in outputs]
+
+
+def _listed(net: Sequence[Op]) -> list[Any]:
+    return [[each.type, list(each.inputs), list(each.outputs), _described(each.args)] for each in net]
 
 
 def _described(args: Mapping[str, Any]) -> dict[str, Any]:
@@ -242,6 +257,8 @@ def _described(args: Mapping[str, Any]) -> dict[str, Any]:
             return [plain(item) for item in value]
         if isinstance(value, bytes):
             return {"bytes": list(value)}
+        if isinstance(value, Net):
+            return {"net": _listed(value.ops), "inputs": list(value.inputs), "outputs": list(value.outputs)}
         return value.item() if isinstance(value, np.generic) else value
 
     return {name: plain(value) for name, value in args.items()}
