@@ -96,7 +96,7 @@ class Machine:
         given = {
             "n_outputs": len(operator.outputs),
             "blob": operator.outputs[0] if operator.outputs else "",
-            "seed": operator.device.random_seed if operator.device is not None else None,
+            "random_seed": operator.device.random_seed if operator.device is not None else None,
         }
         call = caffe2.bind(operator.type, operands, plain(operator.args), given)
         result = call(self.op)

@@ -7,7 +7,7 @@ for are ignored, as the runtime does. An argument is an int, a float, a str (byt
 those, or a net; ``values`` alone stays the array that the file holds.
 
 Three parameters are no arguments: ``n_outputs`` is the number of outputs that the net names, ``blob`` is the name of
-the first one, and ``seed`` is the random seed of the operator's device (None without one).
+the first one, and ``random_seed`` is that of the operator's device (None without one).
 
 The kinds of inputs, as the annotations name them:
 
@@ -101,7 +101,7 @@ USUAL: Mapping[str, Usual] = {
 }
 
 #: Parameters of a lowering that the machine fills in.
-GIVEN = ("n_outputs", "blob", "seed")
+GIVEN = ("n_outputs", "blob", "random_seed")
 
 
 def _is_value(x: Any) -> bool:
