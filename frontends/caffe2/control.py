@@ -203,8 +203,10 @@ def onnx_while(m: Machine, operator: OperatorDef) -> None:
     stacked = net.outputs[count + 1 :]
     test = bool(operator.args.get("has_cond"))
 
+    entry = {name: m.operand(outer) for name, outer in zip(names, operator.inputs[2:], strict=False)}
+
     def one_round(inputs: RoundInputs) -> Round:
-        m.blobs.update(inputs.carried)
+        m.blobs.update({name: blob for name, blob in {**entry, **inputs.carried}.items() if blob is not None})
         m.blobs[number] = inputs.number
         m.blobs[running] = m.op.reshape(inputs.running, (1,))
         m.run(net.ops)
@@ -213,7 +215,6 @@ def onnx_while(m: Machine, operator: OperatorDef) -> None:
         values = [value for value in map(m.operand, stacked) if isinstance(value, Value)]
         return Round(condition, left, values)
 
-    entry = {name: m.operand(outer) for name, outer in zip(names, operator.inputs[2:], strict=False)}
     trips = m.operand(operator.inputs[0]) if operator.args.get("has_trip_count") else None
     results = emit_loop(
         m,
@@ -223,7 +224,9 @@ def onnx_while(m: Machine, operator: OperatorDef) -> None:
         trips=m.op.cast(m.op.reshape(trips, ()), DataType.INT64) if isinstance(trips, Value) else None,
         read=dict.fromkeys(names),
     )
-    m.bind(operator.outputs, [*(results.carried[name] for name in names), *results.stacked])
+    # The runtime gives what is stacked the shape of the first round, and lets its first axis grow by one a round.
+    stacked_values = [m.op.reshape(v, (v.dims[0], *v.dims[2:])) if v.dims[1:2] == (1,) else v for v in results.stacked]
+    m.bind(operator.outputs, [*(results.carried[name] for name in names), *stacked_values])
 
 
 class RoundInputs(NamedTuple):

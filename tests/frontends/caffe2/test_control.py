@@ -76,7 +76,7 @@ class TestWhile:
         check_net(net, {"x": X, "n": number(0), "limit": number(limit)}, ["y"])
 
     def test_of_a_size_that_grows(self) -> None:
-        body = Net([COUNT, Op("Concat", ["y", "x"], ["y", "_"], {"axis": 0}), BELOW])
+        body = Net([COUNT, Op("Concat", ["y", "x"], ["more", "_"], {"axis": 0}), Op("Copy", ["more"], ["y"]), BELOW])
         net = [ONE, scale("x", "y", 1.0), BELOW, Op("While", ["c"], ["y"], {"loop_net": body})]
         check_net([*net, relu("y", "z")], {"x": X, "n": number(0), "limit": number(3)}, ["z"])
 
@@ -100,14 +100,10 @@ class TestWhile:
 class TestOnnxWhile:
     @pytest.mark.parametrize("trips", [1, 3])
     def test_carries_and_stacks(self, trips: int) -> None:
-        body = Net(
-            [Op("Add", ["a", "step"], ["b"]), Op("Sqr", ["b"], ["square"]), Op("Copy", ["go"], ["on"])],
-            ["i", "go", "a"],
-            ["on", "b", "square"],
-        )
-        loop = Op(
-            "ONNXWhile", ["trips", "c", "x"], ["last", "squares"], {"body": body, "has_trip_count": 1, "has_cond": 0}
-        )
+        operators = [Op("Add", ["a", "s"], ["b"]), Op("Sqr", ["b"], ["square"]), Op("Copy", ["go"], ["on"])]
+        body = Net([*operators, Op("Copy", ["s"], ["same"])], ["i", "go", "a", "s"], ["on", "b", "same", "square"])
+        args = {"body": body, "has_trip_count": 1, "has_cond": 0}
+        loop = Op("ONNXWhile", ["trips", "c", "x", "step"], ["last", "_", "squares"], args)
         feeds = {"trips": np.array(trips, np.int64), "c": np.array([True]), "x": X, "step": STEP}
         check_net([loop], feeds, ["last", "squares"])
 

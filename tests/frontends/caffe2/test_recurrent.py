@@ -40,6 +40,7 @@ def network(
     links = [(f"{s}_prev", f"{s}_states", 0) for s in states] + [(s, f"{s}_states", 1) for s in states]
     links.append(("input_t", "i2h", 0))
     aliases = [(f"{s}_states", f"{s}_all", 1) for s in all_of] + [(f"{s}_states", f"{s}_last", -1) for s in last_of]
+    known = ["input_t", "timestep", *(f"{s}_prev" for s in states), *params]
     internal, external, offset = zip(*links, strict=True)
     source, target, start = zip(*aliases, strict=True)
     args = {
@@ -47,7 +48,7 @@ def network(
         "alias_src": source, "alias_dst": target, "alias_offset": start,
         "recurrent_states": [f"{s}_states" for s in states],
         "initial_recurrent_state_ids": list(range(1, 1 + len(states))),
-        "step_net": Net(step, ["input_t", "timestep"], states), "timestep": "timestep",
+        "step_net": Net(step, known, states), "timestep": "timestep",
     }  # fmt: skip
     inputs = ["i2h", *(f"{s}_init" for s in states), *params]
     return [fc("x", "i2h", "i2h"), Op("RecurrentNetwork", inputs, [*target, "workspaces"], args)]
