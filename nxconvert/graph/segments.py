@@ -10,7 +10,7 @@ from functools import cached_property
 import onnx_ir as ir
 
 from nxconvert.graph.builder import Builder, Value
-from nxconvert.graph.dims import Int, product
+from nxconvert.graph.dims import Int
 from nxconvert.graph.schema import HALVES
 
 
@@ -136,16 +136,8 @@ def reduce_segments(
         # ONNX Runtime adds no halves up there, and rounding every step would lose most of them.
         wide = reduce_segments(op, op.Cast(rows, to=ir.DataType.FLOAT), ids, size, reduction, blank)
         return op.Cast(wide, to=rows.etype)
-    rest = rows.dims[1:]
-    width = product(rest)
-    if rest:
-        # Element by element: of more than one axis ScatterElements takes twice the time.
-        column = op.Unsqueeze(op.Mul(ids, op.dim_value(width)), [1])
-        ids = op.reshape(op.Add(column, counting(op, width)), [rows.dims[0] * width])
-        rows = op.reshape(rows, [rows.dims[0] * width])
-    # ScatterND would take whole rows, but ONNX Runtime adds them from several threads and loses some.
-    start = blank_rows(op, rows, size * width, blank)
-    return op.reshape(op.ScatterElements(start, ids, rows, axis=0, reduction=reduction), [size, *rest])
+    start = blank_rows(op, rows, size, blank)
+    return op.ScatterND(start, op.Unsqueeze(ids, [1]), rows, reduction=reduction)
 
 
 def columns(op: Builder, x: Value, rank: int) -> Value:

@@ -381,3 +381,23 @@ def test_rows_of_strings_are_gathered_whole(axis, picks):
     texts = np.array([[["a", "b"], ["c", "d"], ["e", "f"]]], object)
     (got,) = session.run(None, {"x": texts, "picks": np.array(picks)})
     assert got.tolist() == np.take(texts, picks, axis).tolist()
+
+
+@pytest.mark.parametrize(("depth", "dims"), [(1, (3,)), (1, (3, 4)), (2, (3, 4)), (2, (3, 4, 2, 5)), (3, (3, 4, 5))])
+def test_what_is_written_to_one_place_adds_up(depth, dims):
+    """ONNX Runtime's ScatterND writes from several threads, and loses what two of them write to one place."""
+    import onnxruntime
+
+    rng = np.random.default_rng(0)
+    places = np.stack([rng.integers(-n, n, (4000, 2)) for n in dims[:depth]], -1)
+    updates = rng.integers(-3, 4, (4000, 2, *dims[depth:])).astype(np.float32)
+    want = np.ones(dims, np.float32)
+    np.add.at(want, tuple(np.moveaxis(places, -1, 0)), updates)
+
+    op = Builder()
+    x = op.input("x", FLOAT, [Dim.symbol(f"d{i}") for i in range(len(dims))])
+    where = op.input("places", INT64, (B, 2, depth))
+    result = op.ScatterND(x, where, op.input("updates", FLOAT, (B, 2, *x.dims[depth:])), reduction="add")
+    session = onnxruntime.InferenceSession(ir.to_proto(finish(op, {"y": result})).SerializeToString())
+    (got,) = session.run(None, {"x": np.ones(dims, np.float32), "places": places, "updates": updates})
+    assert np.array_equal(got, want)

@@ -162,6 +162,7 @@ def fold(
 from nxconvert.graph.rules import (  # noqa: E402
     content,
     elementwise,  # noqa: F401
+    faults,  # noqa: F401
     folding,  # noqa: F401
     generate,  # noqa: F401
     identities,  # noqa: F401

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import onnx_ir as ir
 
-from nxconvert.graph.dims import Dim, bounds, product
+from nxconvert.graph.dims import Dim, bounds
 from nxconvert.graph.rules import simplify_rule
 from nxconvert.graph.rules.common import broadcast_dims, integers, normal_axis
+from nxconvert.graph.rules.faults import gather_texts
 from nxconvert.graph.rules.index import slice_size
 from nxconvert.graph.rules.shape import reshaped_dims
 from nxconvert.graph.values import Value
@@ -193,7 +194,7 @@ def _slice(
 def _gather(op: Builder, x: Value, indices: Value, /, *, axis: int = 0) -> Value | None:
     """An element of a shape is a dim: where it is read from is the builder's business."""
     if x.etype == _D.STRING:
-        return _gather_texts(op, x, op.cast(indices, _D.INT64), normal_axis(axis, x.rank))
+        return gather_texts(op, x, indices, normal_axis(axis, x.rank))
     if x.content is None or x.etype != _D.INT64 or indices.array is None or x.rank != 1 or indices.rank > 1:
         return None
     picks = indices.array.ravel().tolist()
@@ -203,15 +204,6 @@ def _gather(op: Builder, x: Value, indices: Value, /, *, axis: int = 0) -> Value
     if not all(op.knows(d) for d in dims):
         return None
     return op.dims_tensor(dims) if indices.rank else op.dim_value(dims[0])
-
-
-def _gather_texts(op: Builder, x: Value, indices: Value, axis: int) -> Value | None:
-    """Of rows of strings ONNX Runtime's Gather copies the first string alone; GatherND copies them whole."""
-    if product(x.dims[axis + 1 :]) == 1:
-        return None
-    rows = op.expand(indices, [*x.dims[:axis], *indices.dims]) if axis else indices
-    result: Value = op.GatherND(x, op.Unsqueeze(rows, [rows.rank]), batch_dims=axis)
-    return result
 
 
 @simplify_rule("Resize")
