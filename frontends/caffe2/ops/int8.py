@@ -81,7 +81,7 @@ def _register_moving(operator: str, plain: str) -> None:
     def moving(op: Builder, x: Int8, *others: Value, n_outputs: int, blob: str, **args: Any) -> tuple[Any, ...]:
         """What the operator of tensors does, to the integers."""
         kept(x, args)
-        given = {"n_outputs": n_outputs, "blob": blob, "seed": None}
+        given = {"n_outputs": n_outputs, "blob": blob, "random_seed": None}
         results = caffe2.bind(plain, [x.value, *others], args, given)(op)
         first, *more = results if isinstance(results, (tuple, list)) else (results,)
         return Int8(first, x.scale, x.zero_point), *more
@@ -121,7 +121,7 @@ def int8_resize_nearest(
 ) -> Int8:
     kept(x, args)
     wanted = {"order": "NHWC", "width_scale": width_scale, "height_scale": height_scale}
-    given = {"n_outputs": 1, "blob": "", "seed": None}
+    given = {"n_outputs": 1, "blob": "", "random_seed": None}
     return Int8(caffe2.bind("ResizeNearest", [x.value], wanted, given)(op), x.scale, x.zero_point)
 
 
