@@ -1,4 +1,4 @@
-"""Losses, distances, percentiles and the tensor train against the real Caffe2."""
+"""Losses, distances and percentiles against the real Caffe2."""
 
 from __future__ import annotations
 
@@ -100,9 +100,3 @@ def test_bisect_percentile(raw: list[float], lengths: list[int]) -> None:
         percentile_upper=(samples + 0.02).tolist(),
         lengths=lengths,
     )
-
-
-@pytest.mark.parametrize("batch", [1, 5])
-def test_tensor_train(batch: int) -> None:
-    x, b, cores = (RNG.normal(size=shape).astype(np.float32) for shape in ((batch, 24), 12, 38))
-    check("TT", x, b, Weight(cores), inp_sizes=[2, 3, 4], out_sizes=[2, 3, 2], tt_ranks=[1, 2, 1, 1])
