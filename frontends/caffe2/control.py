@@ -19,6 +19,8 @@ from nxconvert.graph.builder import Builder, TensorType, Value
 from nxconvert.graph.dims import Int
 
 Blobs = Mapping[str, "Blob | Open"]
+#: What a branch has emitted, and the blobs it leaves.
+Side = tuple[Builder, dict[str, "Blob | Open"]]
 
 #: A loop of at most so many rounds, all known beforehand, is unrolled.
 UNROLL_ROUNDS = 16
@@ -93,7 +95,7 @@ def branch(m: Machine, operator: OperatorDef) -> None:
         taken = then if bool(condition.array) else otherwise
         m.run(taken.ops if taken is not None else ())
         return
-    sides: list[tuple[Builder, dict[str, Blob | Open]]] = []
+    sides: list[Side] = []
     for net in (then, otherwise):
         with m.inside(m.op.child()) as blobs:
             m.run(net.ops if net is not None else ())
@@ -101,10 +103,12 @@ def branch(m: Machine, operator: OperatorDef) -> None:
     _choose(m, condition, *sides)
 
 
-def _choose(m: Machine, condition: Value, then: tuple[Builder, Blobs], otherwise: tuple[Builder, Blobs]) -> None:
+def _choose(m: Machine, condition: Value, then: Side, otherwise: Side) -> None:
     """Binds every blob that a branch has changed to one of its two contents."""
     chosen: list[str] = []
     for name in dict.fromkeys((*then[1], *otherwise[1])):
+        _stretch_placeholder(m, name, then, otherwise)
+        _stretch_placeholder(m, name, otherwise, then)
         before, a, b = m.blobs.get(name), then[1].get(name), otherwise[1].get(name)
         if a is before and b is before:
             continue
@@ -128,6 +132,21 @@ def _choose(m: Machine, condition: Value, then: tuple[Builder, Blobs], otherwise
     results = iter(m.op.node("If", [condition], graphs, types))
     for name, pairs_of_one in zip(chosen, pairs, strict=True):
         m.blobs[name] = rebuilt(then[1][name], [next(results) for _ in pairs_of_one])
+
+
+def _stretch_placeholder(m: Machine, name: str, side: Side, other: Side) -> None:
+    """Gives a single number the rank that the blob has in the other branch: nets fill a blob with one so that it exists
+    where the branch that computes it is not taken.
+    """
+    number, tensor = side[1].get(name), other[1].get(name)
+    if not isinstance(number, Value) or not isinstance(tensor, Value) or number.rank >= tensor.rank:
+        return
+    if number.dims in ((), (1,)) and number.etype == tensor.etype:
+        side[1][name] = side[0].reshape(number, (1,) * tensor.rank)
+        m.warn(
+            f"where the blob '{name}' is a single number, because the branch of an If that computes it is not taken, "
+            f"it has {tensor.rank} dims here as everywhere, not {number.rank}"
+        )
 
 
 def common_dims(op: Builder, a: Value, b: Value) -> tuple[Int, ...]:

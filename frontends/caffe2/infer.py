@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from nxconvert.errors import InputError
+from nxconvert.frontends.caffe2 import liveness
 from nxconvert.frontends.caffe2.machine import NeedInput
 from nxconvert.frontends.caffe2.program import Program, Run, kind_at
 from nxconvert.frontends.caffe2.table import USUAL
@@ -103,12 +104,13 @@ def usual_form(program: Program, name: str, *, first: bool) -> tuple[InputSpec, 
         first: whether it is the model's first input; the axes of others have its name before theirs.
     """
     same = {name}
-    for operator in program.operators:
+    for operator in liveness.every(program.operators):
         for position, read in enumerate(operator.inputs):
             kind = kind_at(operator, position) if read in same else ""
             if kind not in USUAL:
                 continue
-            usual = USUAL[kind]
+            # What a fully connected layer takes has as many axes before its features as the layer keeps.
+            usual = USUAL["Steps" if kind == "Matrix" and operator.args.get("axis") == 2 else kind]
             axes = usual.axes
             sure = False
             if axes is None:
@@ -121,7 +123,8 @@ def usual_form(program: Program, name: str, *, first: bool) -> tuple[InputSpec, 
             dims = [f"{prefix}{axis}" if isinstance(axis, str) else axis for axis in axes]
             return spec_of(usual.dtype, dims), "" if sure else operator.type
         keeps = operator.type in _KEEPING and bool(operator.inputs) and operator.inputs[0] in same
-        same.difference_update(operator.outputs)
+        if not any(liveness.nets(operator)):  # which come next, and have the blob as it was before
+            same.difference_update(operator.outputs)
         if keeps:
             same.add(operator.outputs[0])
     return None

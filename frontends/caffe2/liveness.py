@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from nxconvert.formats.caffe2 import NetDef, OperatorDef, parse_net
@@ -101,9 +101,23 @@ def read(operators: Iterable[OperatorDef]) -> dict[str, None]:
     return found
 
 
-def certain(operator: OperatorDef) -> Sequence[str]:
-    """The blobs that an operator writes whatever happens."""
-    return () if operator.type in _CONDITIONAL else operator.outputs
+def certain(operator: OperatorDef) -> Collection[str]:
+    """The blobs that an operator writes whatever happens: those that both branches write, and those that the condition
+    of a loop does.
+    """
+    if operator.type == "While":
+        test = operator.args.get("cond_net")
+        return certainly_written(test.ops) if isinstance(test, NetDef) else ()
+    if operator.type in _CONDITIONAL:
+        branches = [operator.args.get(name) for name in _NETS[operator.type]]
+        sides = [certainly_written(net.ops) if isinstance(net, NetDef) else set() for net in branches]
+        return set.intersection(*sides)
+    return operator.outputs
+
+
+def certainly_written(operators: Iterable[OperatorDef]) -> set[str]:
+    """The blobs that operators write whatever happens."""
+    return {name for operator in operators for name in certain(operator)}
 
 
 def needed(operators: Sequence[OperatorDef], wanted: Iterable[str]) -> list[OperatorDef]:

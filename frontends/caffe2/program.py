@@ -187,6 +187,9 @@ class Program:
 
 def kind_at(operator: OperatorDef, position: int) -> str:
     """The kind that an operator has for the input at a position, as the table names it; empty where it says none."""
+    if operator.type == "RecurrentNetwork":
+        states = [0, *map(int, operator.args.get("initial_recurrent_state_ids", ()))]
+        return "Steps" if position in states else ""
     kinds = caffe2.kinds(operator.type)
     if position < len(kinds) and not kinds[position].endswith("..."):
         return kinds[position]

@@ -142,6 +142,8 @@ def _initial_state(op: Builder, value: Value, batch: Int) -> Value:
     if value.rank == 1:
         return op.expand(op.reshape(value, (1, 1, value.dims[0])), (1, batch, value.dims[0]))
     require(value.dims[-2], batch)
+    if value.rank == 3 and not isinstance(value.dims[0], int):
+        require(value.dims[0], 1)
     return op.reshape(value, (1, *value.dims)) if value.rank == 2 else value
 
 

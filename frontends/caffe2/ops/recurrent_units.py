@@ -5,7 +5,7 @@ Semantics: ``caffe2/operators/{lstm,gru}_unit_op.h``.
 
 from __future__ import annotations
 
-from nxconvert.frontends.caffe2.table import Builder, Value, caffe2
+from nxconvert.frontends.caffe2.table import Builder, Lengths, Number, Steps, Value, caffe2
 
 
 def _old_states(
@@ -31,7 +31,7 @@ def _old_states(
 
 @caffe2("LSTMUnit")
 def lstm_unit(
-    op: Builder, hidden: Value, cell: Value, gates: Value, lengths: Value, timestep: Value | None = None,
+    op: Builder, hidden: Steps, cell: Steps, gates: Steps, lengths: Lengths, timestep: Number | None = None,
     *, forget_bias: float = 0.0, drop_states: bool = False, sequence_lengths: bool = True,
 ) -> tuple[Value, Value]:  # fmt: skip
     """The next hidden and cell state; the gates are in the order input, forget, output, candidate."""
@@ -48,7 +48,7 @@ def lstm_unit(
 
 @caffe2("GRUUnit")
 def gru_unit(
-    op: Builder, hidden: Value, gates: Value, lengths: Value, timestep: Value | None = None,
+    op: Builder, hidden: Steps, gates: Steps, lengths: Lengths, timestep: Number | None = None,
     *, drop_states: bool = False, sequence_lengths: bool = True,
 ) -> Value:  # fmt: skip
     """The next hidden state; of the gates reset, update, output the first has done its work before."""

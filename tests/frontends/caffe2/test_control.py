@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tests.frontends.caffe2.ops.harness import Net, Op, check_net
+from tests.frontends.caffe2.ops.harness import Net, Op, check_net, run_lowered
 
 X = np.array([[1.0, -2.0, 3.0]], np.float32)
 
@@ -38,6 +38,15 @@ class TestIf:
         net = [scale("x", "y", 1.0), Op("If", ["c"], [], {"then_net": inner})]
         for d in (True, False):
             check_net(net, {"c": np.array([flag]), "d": np.array([d]), "x": X}, ["y"])
+
+    def test_of_a_placeholder_that_is_computed_in_a_branch(self, flag: bool) -> None:
+        fill = Op("ConstantFill", [], ["y"], {"shape": [1], "value": 0.5})
+        net = [fill, Op("If", ["c"], [], {"then_net": Net([scale("x", "y", 2.0)])}), scale("y", "z", 3.0)]
+        if flag:
+            check_net(net, {"c": np.array([flag]), "x": X}, ["z"])
+        else:
+            results, _ = run_lowered(net, {"c": np.array([flag]), "x": X}, ["z"])
+            np.testing.assert_array_equal(results["z"], np.array([[1.5]], np.float32))
 
     def test_that_is_known(self, flag: bool) -> None:
         fill = Op("ConstantFill", [], ["c"], {"shape": [1], "value": flag, "dtype": 5})
