@@ -7,9 +7,12 @@ import onnx_ir as ir
 import pytest
 
 from nxconvert import NxConvertError
+from nxconvert.formats.caffe2 import DeviceOption, OperatorDef
 from nxconvert.formats.tensors import ComputedTensor
+from nxconvert.frontends.caffe2.machine import Machine
+from nxconvert.frontends.caffe2.random_fills import RANDOM_FILLS, random_fill
 from nxconvert.frontends.caffe2.weights import filled
-from nxconvert.graph.builder import FOLD_LIMIT, Builder
+from nxconvert.graph.builder import FOLD_LIMIT, Builder, Value
 from tests.frontends.caffe2.ops.harness import Op, Weight, check, run_lowered
 
 
@@ -111,3 +114,20 @@ def test_parameters_are_known_or_left_to_the_writer() -> None:
     assert large.array is None
     assert small.array is not None
     assert filled(op, 1.5, ir.DataType.FLOAT, [3], "small") is small
+
+
+def random_machine(operator: str, seed: int | None, **args: object) -> Value:
+    machine = Machine(Builder(), lambda message: None)
+    device = None if seed is None else DeviceOption(random_seed=seed)
+    machine.run([OperatorDef(operator, [], ["y"], {"shape": [2, 3], **args}, device=device)])
+    return machine.blobs["y"]  # type: ignore[return-value]
+
+
+@pytest.mark.parametrize("operator", sorted(RANDOM_FILLS))
+def test_random_numbers_need_a_seed(operator: str) -> None:
+    args = {"min": 0, "max": 9} if "Int" in operator or "Unique" in operator else {}
+    value = random_machine(operator, 7, **args)
+    assert value.name == "y"
+    assert np.array_equal(value.const_value.numpy(), random_fill(operator, [2, 3], args, 7))
+    with pytest.raises(NxConvertError, match="has no seed"):
+        random_machine(operator, None, **args)
