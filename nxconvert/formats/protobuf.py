@@ -20,7 +20,7 @@ import numpy as np
 from nxconvert.errors import ReadError
 from nxconvert.formats.tensors import MappedFile, release
 
-__all__ = ["MAX_DEPTH", "NUMBERS", "Field", "Kind", "Message", "Reader", "varint"]
+__all__ = ["MAX_DEPTH", "MAX_MESSAGES", "NUMBERS", "Field", "Kind", "Message", "Reader", "varint"]
 
 #: What a field holds. A `text` that is not UTF-8 is an error, a `label` is only for people to read; `data` are bytes
 #: too, but stay in the file: uint8[n].
@@ -41,8 +41,8 @@ NUMBERS: dict[Kind, tuple[int, np.dtype]] = {
     "double": (FIXED64, np.dtype("<f8")),
 }
 MAX_DEPTH = 64
-# What a hostile file can make us do: a message costs some hundred bytes of memory, any field some hundred nanoseconds.
-_MAX_MESSAGES = 2_000_000
+# What a hostile file can make us do: a message costs some hundred bytes of memory, any field a few hundred nanoseconds.
+MAX_MESSAGES = 2_000_000
 _MAX_FIELDS = 30_000_000
 #: Arrays up to this many elements are copied out of the file.
 _SMALL = 1024
@@ -113,7 +113,7 @@ class Reader:
         self._array = np.frombuffer(source.mmap if isinstance(source, MappedFile) else source, np.uint8)
         self.bytes = self._array.data
         self.size = len(self.bytes)
-        self._messages = _MAX_MESSAGES
+        self._messages = MAX_MESSAGES
         self._fields = _MAX_FIELDS
 
     def decode(self, message: Message, start: int = 0, end: int | None = None) -> dict[str, Any]:
@@ -142,6 +142,8 @@ class Reader:
             if tag >= 0x80:
                 tag, pos = self._varint(at, end)
             self._fields -= 1
+            if self._fields < 0:
+                raise self.damaged(f"there are more than {_MAX_FIELDS:,} fields", start)
             field = by_tag.get(tag)
             if field is None:
                 pos = self._skip(message, tag, at, pos, end)
@@ -166,8 +168,6 @@ class Reader:
                 else:
                     spans.setdefault(field, []).append((pos, stop))
                 pos = stop
-        if self._fields < 0:
-            raise self.damaged(f"there are more than {_MAX_FIELDS:,} fields", start)
         for field, pieces in parts.items():
             values[field.name] = _joined(pieces)
         for field, places in spans.items():
@@ -176,14 +176,14 @@ class Reader:
 
     def _enter(self, message: Message, start: int, depth: int) -> None:
         self._messages -= 1
-        if self._messages < 0 or self._fields < 0:
-            raise self.damaged(f"there are more than {_MAX_MESSAGES:,} messages or {_MAX_FIELDS:,} fields", start)
+        if self._messages < 0:
+            raise self.damaged(f"there are more than {MAX_MESSAGES:,} messages", start)
         if depth > MAX_DEPTH:
             raise self.damaged(f"messages are nested more than {MAX_DEPTH} deep ({message.name})", start)
 
     def _part(self, parts: dict[Field, list[np.ndarray]], field: Field, array: np.ndarray, at: int) -> None:
         self._messages -= 1
-        if self._messages < 0 or self._fields < 0:
+        if self._messages < 0:
             raise self.damaged("it is made of far too many pieces", at)
         parts.setdefault(field, []).append(array)
 
@@ -248,16 +248,19 @@ class Reader:
     def _strings(self, message: Message, field: Field, at: int, end: int) -> tuple[list[Any], int]:
         """Strings each of which has its tag before it, from the tag at `at` on as long as there are more."""
         data, tag = self.bytes, self.bytes[at]
-        found = []
+        found: list[bytes] = []
+        most = self._fields + 1  # with the one that has been counted
         if field.number < 16 and field.kind != "data":  # a tag of one byte
             # Lengths of one byte, too, are what nearly all have.
             while at + 1 < end and data[at] == tag and (size := data[at + 1]) < 0x80 and size <= end - at - 2:
                 at += 2 + size
                 found.append(bytes(data[at - size : at]))
+                if len(found) >= most:
+                    break
         if not found:
             start, at = self._span(message, field.number, self._varint(at, end)[1], end)
             return [self._string(message, field, start, at)], at
-        self._fields -= len(found)
+        self._fields -= len(found) - 1
         if field.kind == "bytes":
             return found, at
         return [self._decoded(message, field, raw, at) for raw in found], at

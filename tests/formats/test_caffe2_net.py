@@ -84,6 +84,11 @@ def test_two_values_are_ambiguous(tmp_path: Path) -> None:
         argument(tmp_path, b"\x18\x05\x15\x00\x00\x00\x00")
 
 
+def test_an_empty_array_is_no_value(tmp_path: Path) -> None:
+    assert argument(tmp_path, field(5, b"") + b"\x18\x05") == 5
+    assert argument(tmp_path, field(6, b"")) == []
+
+
 def test_two_arguments_of_one_name(tmp_path: Path) -> None:
     five, six = field(1, b"a") + b"\x18\x05", field(1, b"a") + b"\x18\x06"
     assert read(tmp_path, net(five, five)).ops[0].args == {"a": 5}

@@ -116,3 +116,10 @@ def test_what_does_not_fit() -> None:
         weight_tensor(np.zeros(3), D.FLOAT, (2, 2), "w")
     with pytest.raises(ReadError, match="a value that does not fit in UINT8"):
         weight_tensor(np.array([256]), D.UINT8, (1,))
+    for value in (0.5, np.nan, 1e30):
+        with pytest.raises(ReadError, match="a value that does not fit in INT32"):
+            weight_tensor(np.array([value], np.float32), D.INT32, (1,))
+    with pytest.raises(ReadError, match="of STRING has numbers"):
+        weight_tensor(np.zeros(1), D.STRING, (1,))
+    with pytest.raises(ReadError, match="of FLOAT has strings"):
+        weight_tensor(np.array([b"a"], object), D.FLOAT, (1,))

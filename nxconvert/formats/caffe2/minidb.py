@@ -30,6 +30,7 @@ __all__ = ["META_NET_DEF", "MetaNet", "MiniDb", "read_minidb"]
 
 META_NET_DEF = "!!META_NET_DEF"
 PIECE = "#%"
+_MAX_ENTRIES = 1_000_000
 _LENGTHS = struct.Struct("<ii")
 _STRING = "std::string"
 _TENSOR = "Tensor"
@@ -91,8 +92,11 @@ def read_minidb(path: str | os.PathLike[str]) -> MiniDb:
 def _entries(file: MappedFile, label: str) -> Iterator[tuple[str, np.ndarray]]:
     """The keys, and the bytes of their values."""
     data = file.flat(0, file.size)
-    position = 0
+    position = count = 0
     while position < file.size:
+        count += 1
+        if count > _MAX_ENTRIES:
+            raise ReadError(f"{label} is no database of a model: it has more than {_MAX_ENTRIES:,} entries.")
         if file.size - position < _LENGTHS.size:
             raise ReadError(f"{label} is truncated: it ends within the lengths of an entry.")
         key_size, value_size = _LENGTHS.unpack_from(file.mmap, position)

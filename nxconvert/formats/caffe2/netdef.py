@@ -146,7 +146,7 @@ def _arguments(arguments: Iterable[Mapping[str, Any]], label: str, where: str) -
 
 
 def _argument(values: Mapping[str, Any], label: str, where: str) -> Any:
-    kinds = [kind for kind in values if kind != "name"]
+    kinds = [kind for kind, value in values.items() if kind != "name" and not _empty(value)]
     if not kinds:
         return []
     if len(kinds) > 1:
@@ -166,6 +166,10 @@ def _argument(values: Mapping[str, Any], label: str, where: str) -> Any:
             return [build_qtensor(each, label, where) for each in value]
         case _:
             return value
+
+
+def _empty(value: Any) -> bool:
+    return isinstance(value, list | np.ndarray) and len(value) == 0
 
 
 def _same(one: Any, other: Any) -> bool:

@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from nxconvert.errors import ReadError
-from nxconvert.formats.protobuf import MAX_DEPTH, NUMBERS, Field, Message
+from nxconvert.formats.protobuf import MAX_DEPTH, MAX_MESSAGES, NUMBERS, Field, Message
 
 __all__ = ["parse_text"]
 
@@ -54,6 +54,7 @@ class _Parser:
         self._text = text
         self._label = label
         self._position = 0
+        self._messages = MAX_MESSAGES
         self._advance()
 
     def _advance(self) -> None:
@@ -88,6 +89,9 @@ class _Parser:
         """The fields up to `closing`, or to the end of the text."""
         if depth > MAX_DEPTH:
             self._fail(f"messages are nested more than {MAX_DEPTH} deep")
+        self._messages -= 1
+        if self._messages < 0:
+            self._fail(f"there are more than {MAX_MESSAGES:,} messages")
         values: dict[str, Any] = {}
         while self.token != closing or self.kind == "string":
             if self.kind != "name":

@@ -78,7 +78,8 @@ def weight_tensor(
         name: of the tensor.
 
     Raises:
-        ReadError: there are not as many elements as `shape` asks for, or an integer does not fit in `dtype`.
+        ReadError: there are not as many elements as `shape` asks for, or one does not fit in an integer `dtype`, or
+            strings are numbers or the other way round.
     """
     parts = values.parts if isinstance(values, Tensor) else [values] if isinstance(values, np.ndarray) else values
     parts = [part.reshape(-1) for part in parts]
@@ -86,12 +87,16 @@ def weight_tensor(
     what = f"the tensor {name!r}" if name else "a tensor"
     if count != math.prod(shape):
         raise ReadError(f"{what} has {count:,} values, and its shape {list(shape)} asks for {math.prod(shape):,}.")
+    if any((part.dtype == object) != (dtype == ir.DataType.STRING) for part in parts if part.size):
+        raise ReadError(f"{what} of {dtype.name} has {'numbers' if dtype == ir.DataType.STRING else 'strings'}.")
     if dtype == ir.DataType.STRING:
         return ir.StringTensor(_joined(parts, np.dtype(object)).reshape(shape), name=name)
     element = np.dtype(dtype.numpy())
     for part in parts:
-        if part.dtype.kind in "iu" and element.kind in "iu" and not np.can_cast(part.dtype, element):
-            if not (part.astype(element) == part).all():
+        if part.dtype.kind in "iuf" and element.kind in "iu" and not np.can_cast(part.dtype, element):
+            with np.errstate(invalid="ignore"):
+                fits = (part.astype(element) == part).all()
+            if not fits:
                 raise ReadError(f"{what} has a value that does not fit in {dtype.name}.")
     plain = len(parts) == 1 and parts[0].dtype == element and parts[0].flags.c_contiguous and parts[0].flags.owndata
     if plain or count * element.itemsize <= _SMALL:
