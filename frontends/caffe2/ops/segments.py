@@ -17,6 +17,7 @@ from nxconvert.frontends.caffe2.table import (
     Vector,
     caffe2,
 )
+from nxconvert.graph.dims import require
 from nxconvert.graph.segments import Segments, columns, reduce_segments
 
 Reduction = Callable[[Builder, Value, Value, Int, "Value | None"], Value]
@@ -77,6 +78,7 @@ def _counts(op: Builder, ids: Value, size: Int, lengths: Value | None) -> Value:
 
 def weighted(op: Builder, rows: Value, weight: Value) -> Value:
     """Each row times its weight, in float32 where the rows are halves."""
+    require(weight.dims[0], rows.dims[0])
     return op.Mul(op.cast(rows, weight.etype), columns(op, weight, rows.rank))
 
 

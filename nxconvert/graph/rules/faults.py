@@ -8,6 +8,7 @@ import onnx_ir as ir
 
 from nxconvert.graph.dims import product
 from nxconvert.graph.rules import simplify_rule
+from nxconvert.graph.rules.common import agree
 from nxconvert.graph.values import Value
 
 if TYPE_CHECKING:
@@ -37,6 +38,8 @@ def _scatter_nd(op: Builder, x: Value, indices: Value, updates: Value, /, *, red
     depth = indices.dims[-1] if indices.dims else 0
     if reduction == "none" or not isinstance(depth, int) or updates.rank != indices.rank - 1 + x.rank - depth:
         return None
+    for want, have in zip((*indices.dims[:-1], *x.dims[depth:]), updates.dims, strict=True):
+        agree(want, have, "the updates do not fit the indices")
     count, width = product(indices.dims[:-1]), product(x.dims[depth:])
     at = op.reshape(_first_elements(op, x, indices, depth), [count])
     if width != 1:
