@@ -25,7 +25,7 @@ class Caffe2Frontend:
         from nxconvert.formats.caffe2 import detect
 
         if path.is_dir():
-            from .files import holds_model
+            from nxconvert.formats.caffe2.files import holds_model
 
             return holds_model(path)
         return detect(path) is not None

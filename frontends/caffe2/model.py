@@ -8,7 +8,7 @@ from pathlib import Path
 import onnx_ir as ir
 
 from nxconvert.errors import UsageError
-from nxconvert.frontends.caffe2.files import find_model
+from nxconvert.formats.caffe2.files import find_model
 from nxconvert.frontends.caffe2.infer import infer_inputs
 from nxconvert.frontends.caffe2.program import Program
 from nxconvert.graph.finish import finish

@@ -25,7 +25,7 @@ from nxconvert.graph.builder import Builder, Value
 from nxconvert.inputs import InputSpec
 
 if TYPE_CHECKING:
-    from nxconvert.frontends.caffe2.files import Files
+    from nxconvert.formats.caffe2.files import Files
 
 
 @dataclass(frozen=True)

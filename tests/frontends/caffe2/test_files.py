@@ -13,9 +13,9 @@ import pytest
 
 import nxconvert
 from nxconvert.errors import ReadError
+from nxconvert.formats.caffe2.files import Files, find_model
 from nxconvert.formats.protobuf import varint
 from nxconvert.frontends.caffe2 import frontend
-from nxconvert.frontends.caffe2.files import Files, find_model
 
 PREDICT = 'name: "small" op { type: "FC" input: "x" input: "w" input: "b" output: "y" } external_output: "y"'
 INIT = 'name: "weights" op { type: "ConstantFill" output: "w" } op { type: "XavierFill" output: "b" }'

@@ -1,0 +1,1 @@
+"""Scripts for other Python interpreters, which have frameworks that this one has not. They import nothing of ours."""
