@@ -23,6 +23,8 @@ from nxconvert.frontends.caffe2.table import Builder, DataType, LoweringError, V
 NUDGE = 1 + 2.0**-40
 # The same for floats.
 _FLOAT_NUDGE = 1 + 2.0**-22
+#: So many products of centred integers add up to one that floats hold.
+EXACT_TERMS = (1 << 24) // (255 * 255)
 # The largest shift at which what lies next to a tie is far enough for floats: results are less than 2**8.
 _FLOAT_SHIFT = 13
 
@@ -106,9 +108,9 @@ def _into_range(op: Builder, y: Value, scale: float, zero_point: int, relu: bool
     return op.QuantizeLinear(y, op.const(scale, DataType.FLOAT), op.const(zero_point, DataType.UINT8))
 
 
-def centred(op: Builder, x: Int8) -> Value:
-    """The integers of a quantized tensor less its zero point, in float32."""
-    return op.DequantizeLinear(x.value, op.const(1.0), op.const(checked(x.zero_point), DataType.UINT8))
+def centred(op: Builder, x: Value, zero_point: int) -> Value:
+    """Integers of a quantized tensor less its zero point, in float32."""
+    return op.DequantizeLinear(x, op.const(1.0), op.const(checked(zero_point), DataType.UINT8))
 
 
 def looked_up(op: Builder, x: Value, table: np.ndarray) -> Value:

@@ -22,15 +22,15 @@ from nxconvert.graph.dims import floordiv, product
 @caffe2("Int8Quantize")
 def int8_quantize(op: Builder, x: Value, *, Y_scale: float = 1.0, Y_zero_point: int = 0) -> Int8:
     """Rounded to the nearest step, ties to even."""
-    zero_point = op.const(checked(Y_zero_point), DataType.UINT8)
-    return quantized(op.QuantizeLinear(x, op.const(Y_scale, DataType.FLOAT), zero_point), Y_scale, Y_zero_point)
+    scale, zero_point = op.const(Y_scale, DataType.FLOAT), op.const(checked(Y_zero_point), DataType.UINT8)
+    y = in_layout(op, lambda x: op.QuantizeLinear(x, scale, zero_point), x)
+    return quantized(y, Y_scale, Y_zero_point)
 
 
 @caffe2("Int8Dequantize")
 def int8_dequantize(op: Builder, x: Int8) -> Value:
-    return op.DequantizeLinear(
-        x.value, op.const(x.scale, DataType.FLOAT), op.const(checked(x.zero_point), DataType.UINT8)
-    )
+    scale, zero_point = op.const(x.scale, DataType.FLOAT), op.const(checked(x.zero_point), DataType.UINT8)
+    return in_layout(op, lambda x: op.DequantizeLinear(x, scale, zero_point), x.value)
 
 
 @caffe2("Int8GivenTensorFill")

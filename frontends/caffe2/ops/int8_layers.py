@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from nxconvert.frontends.caffe2.ops.fixed_point import (
+    EXACT_TERMS,
     NUDGE,
     centred,
     checked,
@@ -55,7 +56,12 @@ def _register_conv(operator: str, relu: bool) -> None:
         _channels_last_only(order)
         source, weight = channels_first(op, x.value), channels_first(op, filter.value)
         source, attributes = place(op, source, window(args, 2), filler=x.zero_point)
-        products = op.ConvInteger(source, weight, _zero(op, x), _zero(op, filter), group=group, **attributes)
+        if weight.dims[1] == 1 and group > 1 and math.prod(attributes["kernel_shape"]) <= EXACT_TERMS:
+            # Of one channel each, floats are exact, and ONNX Runtime is twice as fast with them.
+            source, weight = centred(op, source, x.zero_point), centred(op, weight, filter.zero_point)
+            products = op.Conv(source, weight, group=group, **attributes)
+        else:
+            products = op.ConvInteger(source, weight, _zero(op, x), _zero(op, filter), group=group, **attributes)
         y = _layer(op, x, filter, bias, products, Y_scale, Y_zero_point, relu)
         return quantized(channels_last(op, y), Y_scale, Y_zero_point)
 
@@ -81,12 +87,12 @@ def int8_conv_transpose(
     _channels_last_only(order)
     form = window({name: value for name, value in args.items() if not name.startswith("dilation")}, 2)
     more = per_axis(args, "adj", 0, 2)
-    source, weight = channels_first(op, centred(op, x)), channels_first(op, centred(op, filter))
+    source, weight = (centred(op, channels_first(op, t.value), t.zero_point) for t in (x, filter))
     channels = weight.dims[0]
     if not isinstance(channels, int):
         raise LoweringError(f"the number of its filter's channels {channels} must be known")
     terms = math.prod(-(-k // s) for k, s in zip(form.kernel, form.strides, strict=True))
-    step = max((1 << 24) // (255 * 255 * terms), 1)
+    step = max(EXACT_TERMS // terms, 1)
     parts = [
         op.cast(
             op.ConvTranspose(
@@ -204,7 +210,7 @@ def _sum_of_all(op: Builder, x: Int8) -> _Sums:
 
 def _sums_of_windows(op: Builder, x: Int8, args: Mapping[str, Any]) -> _Sums:
     """``[batch, channels, height, width]``."""
-    source, attributes = place(op, channels_first(op, centred(op, x)), window(args, 2))
+    source, attributes = place(op, centred(op, channels_first(op, x.value), x.zero_point), window(args, 2))
     count = math.prod(attributes["kernel_shape"])
     mean = op.AveragePool(source, count_include_pad=1, **attributes)
     # What the mean lacks of the integer that the sum is, rounding brings back.
