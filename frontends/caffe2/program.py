@@ -186,14 +186,17 @@ class Program:
 
 
 def kind_at(operator: OperatorDef, position: int) -> str:
-    """The kind that an operator has for the input at a position, as the table names it; empty where it says none."""
+    """The kind, as the table names it, that an operator has for the input at a position; empty where it says nothing.
+
+    Of a quantized tensor it is the kind of what it is made of.
+    """
     if operator.type == "RecurrentNetwork":
         states = [0, *map(int, operator.args.get("initial_recurrent_state_ids", ()))]
         return "Steps" if position in states else ""
     kinds = caffe2.kinds(operator.type)
     if position < len(kinds) and not kinds[position].endswith("..."):
-        return kinds[position]
-    return kinds[-1].removesuffix("...") if kinds and kinds[-1].endswith("...") else ""
+        return kinds[position].removeprefix("Int8")
+    return kinds[-1].removesuffix("...").removeprefix("Int8") if kinds and kinds[-1].endswith("...") else ""
 
 
 def _is_placeholder(operator: OperatorDef) -> bool:

@@ -26,7 +26,7 @@ The kinds of inputs, as the annotations name them:
 ``Flag``      a tensor of bools that is usually bool[1]
 ``Flags``     a tensor of bools that is usually bool[n]
 ``Texts``     a tensor of strings that is usually string[n]
-``Int8``      a quantized tensor
+``Int8``      a quantized tensor; ``Int8Images``, ``Int8Matrix``, ``Int8Weight``: one made of such a tensor
 ``Blob``      any blob, one that is no tensor included
 ============  =========================================================================================================
 
@@ -51,8 +51,8 @@ from nxconvert.graph.optable import Lowering, OpTable
 
 __all__ = [
     "Blob", "Builder", "Bytes", "DataType", "Dim", "Filtered", "Flag", "Flags", "Floats", "Images", "Indices", "Int",
-    "Int8", "Ints", "Lengths", "LoweringError", "Map", "Matrix", "NetDef", "Number", "Steps", "Texts", "Unset", "Value",
-    "Vector", "Weight", "caffe2",
+    "Int8", "Int8Images", "Int8Matrix", "Int8Weight", "Ints", "Lengths", "LoweringError", "Map", "Matrix",
+    "NetDef", "Number", "Steps", "Texts", "Unset", "Value", "Vector", "Weight", "caffe2",
 ]  # fmt: skip
 
 DataType = ir.DataType
@@ -70,6 +70,9 @@ Number: TypeAlias = Value
 Flag: TypeAlias = Value
 Flags: TypeAlias = Value
 Texts: TypeAlias = Value
+Int8Images: TypeAlias = Int8
+Int8Matrix: TypeAlias = Int8
+Int8Weight: TypeAlias = Int8
 Ints: TypeAlias = Sequence[int]
 Floats: TypeAlias = Sequence[float]
 
@@ -131,6 +134,9 @@ class Caffe2Table(OpTable):
             if reason is None:
                 return functools.partial(_call, lowering.function, operands, kwargs)
             reasons.append(reason)
+        wanted = zip(self.kinds(operator), operands, strict=False)
+        if any(kind.startswith("Int8") and isinstance(operand, Value) for kind, operand in wanted):
+            reasons = ["it takes quantized tensors, which Int8Quantize makes: no input of a model has a scale"]
         raise LookupError("; ".join(dict.fromkeys(reasons)))
 
     def kinds(self, operator: str) -> list[str]:
@@ -171,7 +177,7 @@ caffe2 = Caffe2Table(
         "Value": _is_value,
         "Weight": _is_value,
         **dict.fromkeys(USUAL, _is_value),
-        "Int8": lambda x: isinstance(x, Int8),
+        **dict.fromkeys(("Int8", "Int8Images", "Int8Matrix", "Int8Weight"), lambda x: isinstance(x, Int8)),
         "Map": lambda x: isinstance(x, Map),
         "Blob": lambda x: True,
         "int": lambda x: isinstance(x, int),

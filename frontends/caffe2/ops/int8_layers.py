@@ -26,7 +26,18 @@ from nxconvert.frontends.caffe2.ops.fixed_point import (
 )  # fmt: skip
 from nxconvert.frontends.caffe2.ops.int8 import kept
 from nxconvert.frontends.caffe2.ops.window import channels_first, channels_last, per_axis, place, window
-from nxconvert.frontends.caffe2.table import Builder, DataType, Int, Int8, LoweringError, Value, caffe2
+from nxconvert.frontends.caffe2.table import (
+    Builder,
+    DataType,
+    Int,
+    Int8,
+    Int8Images,
+    Int8Matrix,
+    Int8Weight,
+    LoweringError,
+    Value,
+    caffe2,
+)
 from nxconvert.graph.dims import product
 
 # ---- convolution and fully connected ---------------------------------------------------------------------------------
@@ -49,8 +60,8 @@ def _zero(op: Builder, x: Int8) -> Value:
 def _register_conv(operator: str, relu: bool) -> None:
     @caffe2(operator)
     def int8_conv(
-        op: Builder, x: Int8, filter: Int8, bias: Int8, *, order: str = "NCHW", group: int = 1, Y_scale: float = 1.0,
-        Y_zero_point: int = 0, **args: Any,
+        op: Builder, x: Int8Images, filter: Int8Weight, bias: Int8Weight, *, order: str = "NCHW", group: int = 1,
+        Y_scale: float = 1.0, Y_zero_point: int = 0, **args: Any,
     ) -> Int8:  # fmt: skip
         """Convolution of ``[batch, height, width, channels]`` by ``[out, *kernel, channels / group]``."""
         _channels_last_only(order)
@@ -77,7 +88,7 @@ def _channels_last_only(order: str) -> None:
 
 @caffe2("Int8ConvTranspose")
 def int8_conv_transpose(
-    op: Builder, x: Int8, filter: Int8, bias: Int8, *, order: str = "NCHW", Y_scale: float = 1.0,
+    op: Builder, x: Int8Images, filter: Int8Weight, bias: Int8Weight, *, order: str = "NCHW", Y_scale: float = 1.0,
     Y_zero_point: int = 0, **args: Any,
 ) -> Int8:  # fmt: skip
     """The gradient of a convolution of ``[batch, height, width, channels]`` by ``[channels, *kernel, out]``.
@@ -117,7 +128,7 @@ def _channels(op: Builder, x: Value, start: int, step: int, count: int, axis: in
 
 @caffe2("Int8FC")
 def int8_fc(
-    op: Builder, x: Int8, w: Int8, b: Int8, *, Y_scale: float = 1.0, Y_zero_point: int = 0
+    op: Builder, x: Int8Matrix, w: Int8Weight, b: Int8Weight, *, Y_scale: float = 1.0, Y_zero_point: int = 0
 ) -> tuple[Int8, None, None, None]:
     """``x @ w.T + b`` of the rows of ``x``, over all of its axes but the first; ``[rows, out]``."""
     rows = op.reshape(x.value, [x.value.dims[0], product(x.value.dims[1:])])
@@ -159,7 +170,7 @@ _register_add("Int8AddRelu", "Int8SumRelu", relu=True)
 
 def _register_max_pool(operator: str, relu: bool) -> None:
     @caffe2(operator)
-    def int8_max_pool(op: Builder, x: Int8, *, order: str = "NCHW", **args: Any) -> Int8:
+    def int8_max_pool(op: Builder, x: Int8Images, *, order: str = "NCHW", **args: Any) -> Int8:
         """The largest element of each window; padding is none."""
         _channels_last_only(order)
         kept(x, args)
@@ -179,7 +190,7 @@ _register_max_pool("Int8MaxPoolRelu", relu=True)
 def _register_average_pool(operator: str, relu: bool) -> None:
     @caffe2(operator)
     def int8_average_pool(
-        op: Builder, x: Int8, *, order: str = "NCHW", Y_scale: float = 1.0, Y_zero_point: int = 0, **args: Any
+        op: Builder, x: Int8Images, *, order: str = "NCHW", Y_scale: float = 1.0, Y_zero_point: int = 0, **args: Any
     ) -> Int8:
         """The mean of each window; padding counts as zeros."""
         _channels_last_only(order)

@@ -198,6 +198,11 @@ def test_reshape() -> None:
     check_net(net, {"x": EVERY}, ["y", "old"])
 
 
+def test_no_input_of_a_model_is_quantized() -> None:
+    with pytest.raises(UnsupportedError, match="Int8Quantize makes"):
+        run_lowered([Op("Int8Relu", ["x"], ["y"])], {"x": np.zeros((2, 3), np.uint8)}, ["y"])
+
+
 def test_what_moves_elements_keeps_the_scale() -> None:
     for scale, zero_point in ((0.06, 100), (0.05, 101)):
         relu = Op("Int8Relu", ["q"], ["y"], {"Y_scale": scale, "Y_zero_point": zero_point})
