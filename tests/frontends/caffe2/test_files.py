@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 import struct
 from collections.abc import Callable
 from pathlib import Path
@@ -17,9 +18,10 @@ from nxconvert.formats.caffe2.files import Files, find_model
 from nxconvert.formats.protobuf import varint
 from nxconvert.frontends.caffe2 import frontend
 
+FIXTURES = Path(__file__).parent.parent.parent.parent / "fixtures" / "caffe2_files"
 PREDICT = 'name: "small" op { type: "FC" input: "x" input: "w" input: "b" output: "y" } external_output: "y"'
 INIT = 'name: "weights" op { type: "ConstantFill" output: "w" } op { type: "XavierFill" output: "b" }'
-NUMPY = 'op { type: "Scale" input: "z" output: "w" }'
+NOT_INIT = 'op { type: "Scale" input: "z" output: "w" }'
 
 
 @pytest.fixture
@@ -108,7 +110,7 @@ class TestPairs:
         assert files.candidates == [other]
 
     def test_what_is_called_an_init_net_and_is_none(self, write: Callable[..., Path]) -> None:
-        write("init_net.pb", NUMPY)
+        write("init_net.pb", NOT_INIT)
         with pytest.raises(ReadError, match=r"called like the init net .* needs blobs that it does not make, z"):
             find(write("predict_net.pb", PREDICT))
 
@@ -313,3 +315,19 @@ class TestConversion:
         (folder / "a_init_net.pbtxt").unlink()
         with pytest.raises(ReadError, match=r"no init net fills the weights.*a_init_net\.pbtxt"):
             nxconvert.run(net, x, runtime="onnxruntime")
+
+    @pytest.mark.parametrize("name", ["mlp_predict_net.pb", "mlp_predict_net.pbtxt", "mlp.minidb", "mlp_named.mdl"])
+    def test_every_form_computes_what_the_runtime_did(self, name: str) -> None:
+        pytest.importorskip("onnxruntime")
+        with np.load(FIXTURES / "mlp.npz") as truth:
+            outputs = nxconvert.run(FIXTURES / name, {"x": truth["x"]}, runtime="onnxruntime")
+            assert list(outputs) == ["y"]
+            assert (outputs["y"].dtype, outputs["y"].shape) == (truth["y"].dtype, truth["y"].shape)
+            np.testing.assert_allclose(outputs["y"], truth["y"], rtol=1e-5, atol=1e-7)
+
+    def test_an_init_net_of_a_real_exporter_gives_its_net(self, tmp_path: Path) -> None:
+        for name in ("mlp_predict_net.pb", "mlp_init_net.pb"):
+            shutil.copy(FIXTURES / name, tmp_path / name)
+        report = nxconvert.convert(tmp_path / "mlp_init_net.pb", tmp_path / "out.nx")
+        assert any("is an init net" in warning for warning in report.warnings)
+        assert list(report.outputs) == ["y"]
