@@ -39,7 +39,6 @@ class Segments:
     Attributes:
         size: how many segments there are.
         lengths: of each of them, int64[size].
-        count: how many rows they have together.
     """
 
     def __init__(self, op: Builder, lengths: Value, count: Int | None = None) -> None:
@@ -52,7 +51,14 @@ class Segments:
         self._op = op
         self.lengths = op.cast(lengths, ir.DataType.INT64)
         self.size = lengths.dims[0]
-        self.count = op.symbol_of(op.ReduceSum(self.lengths, keepdims=0), "rows", low=0) if count is None else count
+        self._known = count
+
+    @cached_property
+    def count(self) -> Int:
+        """How many rows they have together."""
+        if self._known is not None:
+            return self._known
+        return self._op.symbol_of(self._op.ReduceSum(self.lengths, keepdims=0), "rows", low=0)
 
     @cached_property
     def ends(self) -> Value:
@@ -102,21 +108,18 @@ class Segments:
         return op.Gather(op.Concat(rows, blank_rows(op, rows, 1, blank), axis=0), index, axis=0)
 
 
-def range_indices(op: Builder, starts: Value, lengths: Value, count: Int | None = None) -> tuple[Value, Segments]:
-    """Ranges written out one after another, e.g. ``5, 6, 0, 1, 2`` for the starts 5, 0 and the lengths 2, 3.
+def range_indices(op: Builder, starts: Value, lengths: Value, count: Int | None = None) -> Value:
+    """Ranges written out one after another, int64[count]: ``5, 6, 0, 1, 2`` for the starts 5, 0, the lengths 2, 3.
 
     Args:
         op: the builder.
         starts: int64[ranges].
         lengths: a vector of any integer dtype.
         count: the sum of the lengths, where it is known.
-
-    Returns:
-        the indices, int64[count], and the segments that the ranges are in them.
     """
     segments = Segments(op, lengths, count)
     shift = op.Sub(op.cast(starts, ir.DataType.INT64), segments.starts)
-    return op.Add(counting(op, segments.count), segments.of_rows(shift)), segments
+    return op.Add(counting(op, segments.count), segments.of_rows(shift))
 
 
 def reduce_segments(

@@ -39,7 +39,7 @@ def test_rows_know_their_segment_and_place(lengths):
 
 def test_ranges_are_written_out_one_after_another():
     def build(op, starts, lengths):
-        return (range_indices(op, starts, lengths)[0],)
+        return (range_indices(op, starts, lengths),)
 
     (indices,) = _run(build, starts=np.array([5, 9, 0, 3]), lengths=np.array([2, 0, 3, 1]))
     assert indices.tolist() == [5, 6, 0, 1, 2, 3]

@@ -73,7 +73,7 @@ def _in_order(op: Builder, lengths: Sequence[Value], parts: Sequence[Value]) -> 
         before = before + part.dims[0]
     count = lengths[0].dims[0] * len(parts)
     start, size = (op.reshape(_side_by_side(op, x), [count]) for x in (starts, lengths))
-    return range_indices(op, start, size)[0]
+    return range_indices(op, start, size)
 
 
 # ---- one feature an input ------------------------------------------------------------------------------------------
@@ -163,7 +163,7 @@ def _merge_multi_ragged(op: Builder, inputs: Sequence[Value], count: int) -> tup
     lengths = _joined(op, sizes)
     starts = op.CumSum(op.cast(lengths, DataType.INT64), 0, exclusive=1)
     own = op.Gather(lengths, order, axis=0)
-    places, _ = range_indices(op, op.Gather(starts, order, axis=0), own)
+    places = range_indices(op, op.Gather(starts, order, axis=0), own)
     return total, merged, own, *(op.Gather(_joined(op, part), places, axis=0) for part in parts)
 
 

@@ -40,7 +40,7 @@ def lengths_range_fill(op: Builder, lengths: Lengths) -> Value:
 @caffe2("LengthsToRanges")
 def lengths_to_ranges(op: Builder, lengths: Lengths) -> Value:
     """int32[segments, 2]: where each segment starts, and its length."""
-    return _ranges(op, Segments(op, lengths, 0).starts, lengths)
+    return _ranges(op, Segments(op, lengths).starts, lengths)
 
 
 @caffe2("LengthsToShape")
@@ -104,8 +104,8 @@ def lengths_tile(op: Builder, data: Matrix, lengths: Lengths) -> Value:
 @caffe2("LengthsGather")
 def lengths_gather(op: Builder, items: Matrix, lengths: Lengths, indices: Indices) -> Value:
     """The rows of the segments that are asked for."""
-    starts = op.Gather(Segments(op, lengths, items.dims[0]).starts, indices, axis=0)
-    rows, _ = range_indices(op, starts, op.Gather(lengths, indices, axis=0))
+    starts = op.Gather(Segments(op, lengths).starts, indices, axis=0)
+    rows = range_indices(op, starts, op.Gather(lengths, indices, axis=0))
     return op.Gather(items, rows, axis=0)
 
 

@@ -18,7 +18,7 @@ def pack_segments(
     Segments are filled up, and cut off, to ``max_length`` or else the length of the longest. What they are filled up
     with are zeros or minus infinity; for integers the runtime leaves it open, zeros are taken.
     """
-    segments = Segments(op, lengths, data.dims[0])
+    segments = Segments(op, lengths)
     width = segments.longest if max_length == -1 else max_length
     blank = -_INFINITY if pad_minf and data.etype == DataType.FLOAT else 0.0
     return segments.spread(data, width, blank), segments.present(width) if return_presence_mask else None
@@ -28,7 +28,7 @@ def pack_segments(
 def unpack_segments(op: Builder, lengths: Lengths, data: Steps, *, max_length: int = -1) -> Value:
     """``[n, *rest]`` of ``[segments, length, *rest]``: the rows that belong to segments."""
     count: Int = data.dims[0] * data.dims[1]
-    present = op.reshape(Segments(op, lengths, count).present(data.dims[1]), [count])
+    present = op.reshape(Segments(op, lengths).present(data.dims[1]), [count])
     return op.Compress(op.reshape(data, [count, *data.dims[2:]]), present, axis=0)
 
 

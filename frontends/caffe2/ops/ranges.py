@@ -17,7 +17,7 @@ def gather_ranges(op: Builder, data: Vector, ranges: Value) -> tuple[Value, Valu
     """All ranges (``[batch, n, 2]``) one after another, and how many elements each of the batch has, int32."""
     count = ranges.dims[0] * ranges.dims[1]
     starts, lengths = (_column(op, ranges, which) for which in (0, 1))
-    picked, _ = range_indices(op, op.reshape(starts, [count]), op.reshape(lengths, [count]))
+    picked = range_indices(op, op.reshape(starts, [count]), op.reshape(lengths, [count]))
     sizes = op.Cast(op.ReduceSum(lengths, [1], keepdims=0), to=DataType.INT32)
     return op.Gather(data, picked, axis=0), sizes
 
