@@ -12,7 +12,7 @@ from nxconvert.frontends.caffe2.ops.activation import over_the_rest
 from nxconvert.frontends.caffe2.ops.arithmetic import same_dims
 from nxconvert.frontends.caffe2.ops.numbers import axis_of
 from nxconvert.frontends.caffe2.ops.reduce import as_number, reduced
-from nxconvert.frontends.caffe2.table import Builder, DataType, Lengths, Matrix, Value, Vector, caffe2
+from nxconvert.frontends.caffe2.table import Builder, DataType, Images, Lengths, Matrix, Value, Vector, caffe2
 from nxconvert.graph.dims import Int, maximum, product
 
 _TINY = 1e-20
@@ -56,6 +56,22 @@ def softmax_with_loss(
         losses = op.Neg(_picked(op, op.LogSoftmax(op.reshape(x, rows), axis=1), labels))
     loss = _weighted_mean(op, losses, weights)
     return probabilities, loss if scale == 1 else op.Mul(loss, scale)
+
+
+@caffe2("SpatialSoftmaxWithLoss")
+def spatial_softmax_with_loss(
+    op: Builder, x: Images, labels: Value, weights: Value | None = None
+) -> tuple[Value, Value]:
+    """The softmax over the channels, and the mean cross entropy (rank 0) of all places whose label is not -1.
+
+    The runtime scales the gradient alone.
+    """
+    probabilities = op.Softmax(x, axis=1)
+    known = op.GreaterOrEqual(labels, 0)
+    wanted = op.Unsqueeze(op.Max(op.cast(labels, DataType.INT64), 0), [1])
+    losses = op.Neg(op.Squeeze(_log(op, op.GatherElements(probabilities, wanted, axis=1)), [1]))
+    counted = op.Cast(known, to=x.etype)
+    return probabilities, _weighted_mean(op, losses, counted if weights is None else op.Mul(counted, weights))
 
 
 def _weighted_mean(op: Builder, losses: Value, weights: Value | None) -> Value:

@@ -1,4 +1,4 @@
-"""Losses, distances and percentiles against the real Caffe2."""
+"""Losses, distances, percentiles and what is calibrated by pieces, against the real Caffe2."""
 
 from __future__ import annotations
 
@@ -52,6 +52,15 @@ def test_softmax_with_loss_of_other_shapes() -> None:
     check("SoftmaxWithLoss", np.zeros((0, 3), np.float32), LABELS[:0], outputs=2)
 
 
+def test_spatial_softmax_with_loss() -> None:
+    labels = np.array([[[0, 1, 2, -1], [-1, 2, 0, 0], [1, 1, 1, 1]]], np.int32)
+    for x in (Y[None], Y[None] * 50):
+        x = np.concatenate([x, x[:, :1] - 1], axis=1)
+        check("SpatialSoftmaxWithLoss", x, labels, outputs=2)
+        check("SpatialSoftmaxWithLoss", x, labels, np.abs(X[:1]), outputs=2, scale=2.0)
+        check("SpatialSoftmaxWithLoss", x, labels * 0 - 1, outputs=2)
+
+
 def test_cross_entropy() -> None:
     p = np.array([[0.2, 0.3, 0.5], [0.9, 0.05, 0.05]], np.float32)
     check("CrossEntropy", p, SHARES)
@@ -100,3 +109,34 @@ def test_bisect_percentile(raw: list[float], lengths: list[int]) -> None:
         percentile_upper=(samples + 0.02).tolist(),
         lengths=lengths,
     )
+
+
+def test_accuracy() -> None:
+    x = np.array([[1, 3, 3], [2, 2, 2], [0, 5, 1]], np.float32)
+    for labels in ([1, 0, 1], [2, 1, 2], [2, 2, 0]):
+        for top_k in (1, 2, 3):
+            check("Accuracy", x, np.array(labels, np.int32), top_k=top_k)
+    for labels in ([1, 0, 1], [2, 1, 2], [0, 0, 0]):
+        check("MultiClassAccuracy", x, np.array(labels, np.int32), outputs=2)
+    check("Accuracy", x[:0], np.zeros(0, np.int32))
+
+
+PIECES = {
+    "bounds": [-1.0, 0.0, 0.5, 2.0, -2.0, -2.0, 1.0, 1.0],
+    "slopes": [1.0, -2.0, 0.5, 3.0, 0.1, -1.0],
+    "intercepts": [0.1, 0.2, 0.3, 0.4, 0.5, 0.6],
+}
+AROUND = np.array([[-3, -3], [-1, -2], [0, 1], [0.25, 0], [0.5, 2], [2, -1], [5, 0.5], [np.nan, np.inf]], np.float32)
+
+
+def test_pieces() -> None:
+    check("PiecewiseLinearTransform", AROUND, **PIECES)
+    check("PiecewiseLinearTransform", AROUND, *[Weight(np.array(v, np.float32)) for v in PIECES.values()])
+
+
+def test_pieces_of_two_classes() -> None:
+    pieces = {name: values[:3] if name != "bounds" else values[:4] for name, values in PIECES.items()}
+    for x in (AROUND, AROUND[:, :1], AROUND[:, 0]):
+        check("PiecewiseLinearTransform", x, binary=1, free=(False,), **pieces)
+    check("PiecewiseLinearTransform", AROUND[:, 0], *map(np.float32, pieces.values()), binary=1)
+    check("PiecewiseLinearTransform", AROUND[:, 0], bounds=[-1.0, 1.0], slopes=[2.0], intercepts=[0.5], binary=1)
