@@ -149,3 +149,9 @@ def test_keypoints(size: int) -> None:
 
 def test_permuted_batch() -> None:
     check("BatchPermutation", np.arange(12, dtype=np.float32).reshape(3, 4), np.array([2, 0, 1], np.int32))
+
+
+@pytest.mark.parametrize("shape", [(2, 3, 4, 9), (1, 1, 13, 3), (3, 1, 5, 5), (1, 2, 1, 7)])
+@pytest.mark.parametrize("scales", [1, 5])
+def test_regions_on_a_grid(shape: tuple[int, ...], scales: int) -> None:
+    check("RMACRegions", np.zeros(shape, np.float32), scales=scales, overlap=0.4)
