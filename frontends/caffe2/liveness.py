@@ -30,18 +30,20 @@ def nets(operator: OperatorDef) -> Iterator[NetDef]:
             yield value
 
 
-def decoded(operators: Iterable[OperatorDef]) -> list[OperatorDef]:
-    """Operators whose nets are nets: some are given as text."""
-    return [_decoded(operator) for operator in operators]
+def decoded(operators: Iterable[OperatorDef], depth: int = 0) -> list[OperatorDef]:
+    """Operators whose nets are nets, some of which are given as text, and hold nothing that writes no blob."""
+    return [_decoded(operator, depth) for operator in operators]
 
 
-def _decoded(operator: OperatorDef) -> OperatorDef:
-    texts = {key: operator.args.get(key) for key in _NETS.get(operator.type, ())}
-    found = {
-        key: parse_net(value.decode(errors="replace"), f"the argument '{key}' of {operator.type}")
-        for key, value in texts.items()
-        if isinstance(value, bytes) and value
-    }
+def _decoded(operator: OperatorDef, depth: int) -> OperatorDef:
+    found: dict[str, NetDef] = {}
+    for key in _NETS.get(operator.type, ()) if depth < _MAX_DEPTH else ():
+        net = operator.args.get(key)
+        if isinstance(net, bytes) and net:
+            net = parse_net(net.decode(errors="replace"), f"the argument '{key}' of {operator.type}")
+        if isinstance(net, NetDef):
+            inner = decoded(net.ops, depth + 1)
+            found[key] = replace(net, ops=[each for each in inner if writes(each)])
     return replace(operator, args={**operator.args, **found}) if found else operator
 
 

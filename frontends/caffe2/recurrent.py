@@ -127,6 +127,9 @@ def recurrent_network(m: Machine, operator: OperatorDef) -> None:
         if state not in whole:
             raise LoweringError(f"its output '{output}' is an alias of '{state}', which is no recurrent state")
         m.blobs[output] = _stretch(m.op, initial[state], *whole[state], offset)
+    for state in initial:
+        if state in m.wanted:  # the states themselves are blobs, too
+            m.blobs[state] = _stretch(m.op, initial[state], *whole[state], 0)
 
 
 def tensor(m: Machine, name: str) -> Value:
