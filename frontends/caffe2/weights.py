@@ -49,7 +49,8 @@ def weight_of_values(op: Builder, values: Any, dtype: ir.DataType, shape: Sequen
 def _listed(values: Sequence[Any]) -> np.ndarray:
     if not any(isinstance(item, (str, bytes)) for item in values):
         return np.asarray(values)
-    return as_texts(values).numpy()
+    # An array of bytes proper would lose zeros at the ends.
+    return np.array([*as_texts(values).string_data()], object)
 
 
 def filled(op: Builder, number: Any, dtype: ir.DataType, shape: Sequence[int], name: str) -> Value:
