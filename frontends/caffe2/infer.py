@@ -118,6 +118,10 @@ def usual_form(program: Program, name: str, *, first: bool) -> tuple[InputSpec, 
                 rank = program.rank_of(operator.inputs[position + 1]) if position + 1 < len(operator.inputs) else None
                 sure = rank is not None
                 axes = _IMAGE_AXES.get(rank or 4, _IMAGE_AXES[4])
+            axis = operator.args.get("axis")
+            if kind == "Matrix" and isinstance(axis, int) and axis > 1:
+                # All axes before that one are kept.
+                axes = (axes[0], *(f"dim{i}" for i in range(1, axis)), *axes[1:])
             if operator.args.get("order") == b"NHWC" and len(axes) > 2:
                 axes = (axes[0], *axes[2:], axes[1])
             prefix = "" if first else "".join(c if c.isalnum() else "_" for c in name) + "_"

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -35,8 +35,15 @@ def _scales(op: Builder, scales: Value | None, height: float, width: float) -> l
 
 
 def _is_exact(scale: float | Value) -> bool:
-    """Whether sizes and places are multiplied and divided by a scale without being rounded."""
-    return isinstance(scale, (int, float)) and scale > 0 and (scale == int(scale) or math.frexp(scale)[0] == 0.5)
+    """Whether `Resize` does just what Caffe2 does by a scale.
+
+    Sizes and places are multiplied and divided without being rounded across an integer, and an image of more than a
+    pixel changes its size: ONNX Runtime leaves one as it is that does not.
+    """
+    if not isinstance(scale, (int, float)) or scale <= 0:
+        return False
+    ratio = Fraction(scale)
+    return ratio.denominator <= 64 and ratio.numerator <= 1024 and (scale <= 1 or scale >= 1.5)
 
 
 def _resized(op: Builder, size: Int, scale: float | Value) -> Int:
@@ -70,7 +77,6 @@ def resize_nearest(
     height, width = _scales(op, scales, height_scale, width_scale)
     if _is_exact(height) and _is_exact(width):
         return channels_last(op, _repeated(op, channels_first(op, x, order), [height, width]), order)
-    # ONNX Runtime leaves an image as it is where its size does not change.
     first = 1 if is_nhwc(order) else 2
     return _nearest(op, _nearest(op, x, first, height), first + 1, width)
 
@@ -103,6 +109,13 @@ def upsample_bilinear(
     """
     factors = _scales(op, scales, height_scale, width_scale)
     form = {"mode": "linear", "coordinate_transformation_mode": "align_corners"}
+    known = [
+        _resized(op, size, factor) if isinstance(size, int) else size
+        for size, factor in zip(x.dims[2:], factors, strict=True)
+    ]
+    if 0 in known:
+        # ONNX Runtime refuses to resize to nothing.
+        return op.expand(op.const(0.0, x.etype), [*x.dims[:2], *known])
     if all(map(_is_exact, factors)):
         return op.Resize(x, None, op.const([1.0, 1.0, *factors], DataType.FLOAT), **form)
     sizes = [_resized(op, size, factor) for size, factor in zip(x.dims[2:], factors, strict=True)]

@@ -6,8 +6,14 @@ import numpy as np
 import pytest
 
 from nxconvert.errors import UnsupportedError
+from nxconvert.formats.caffe2 import DeviceOption, OperatorDef
+from nxconvert.frontends.caffe2.machine import Machine
+from nxconvert.frontends.caffe2.table import DataType
+from nxconvert.graph.builder import Builder
+from nxconvert.graph.dims import Dim
+from nxconvert.graph.finish import finish
 from tests.frontends.caffe2.ops.harness import Op as Operator
-from tests.frontends.caffe2.ops.harness import Weight, check, run_lowered
+from tests.frontends.caffe2.ops.harness import Weight, check, run_lowered, run_onnx
 
 RNG = np.random.default_rng(0)
 
@@ -17,9 +23,9 @@ def normal(*shape: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize("operator", ["ResizeNearest", "UpsampleBilinear"])
-@pytest.mark.parametrize("scale", [0.7, 0.9, 1.1, 1.3, 2.3, 3.0, 0.5])
+@pytest.mark.parametrize("scale", [0.7, 0.9, 1.1, 1.25, 1.3, 2.3, 3.0, 0.5, 0.75, 1.5])
 def test_sizes_and_sources_are_rounded_in_float32(operator: str, scale: float) -> None:
-    for width in (3, 7, 10):
+    for width in (1, 3, 7, 10):
         check(operator, normal(1, 1, 2, width), width_scale=float(np.float32(scale)))
 
 
@@ -73,6 +79,24 @@ def test_pictures_of_bytes() -> None:
     check("PackedInt8BGRANHWCToNCHWCStylizerPreprocess", pixels, Weight(normal(3)), noise_std=0.0)
     floats = np.array([-5, 0.4, 1.5, 254.5, 255.2, 300, np.nan, np.inf, -np.inf, 10, 11, 12], np.float32)
     check("BRGNCHWCToPackedInt8BGRAStylizerDeprocess", floats.reshape(1, 3, 2, 2), Weight(normal(3)))
+
+
+@pytest.mark.parametrize("device", [None, DeviceOption(random_seed=5)])
+def test_noise_is_repeated(device: DeviceOption | None) -> None:
+    operator = OperatorDef("PackedInt8BGRANHWCToNCHWCStylizerPreprocess", ["x", "mean"], ["y"], {"noise_size": 7})
+    operator.device = device
+    op = Builder()
+    machine = Machine(op, lambda message: None)
+    machine.blobs["x"] = op.input("x", DataType.UINT8, [1, Dim.symbol("h"), 5, 4])
+    machine.blobs["mean"] = op.const([1.0, 2.0, 3.0])
+    machine.run([operator])
+    (y,) = run_onnx(finish(op, {"y": machine.blobs["y"]}), {"x": np.zeros((1, 4, 5, 4), np.uint8)})
+    noise = (y + np.array([1, 2, 3], np.float32).reshape(3, 1, 1)).transpose(0, 2, 3, 1).ravel()
+    np.testing.assert_allclose(noise[7:], noise[:-7], rtol=1e-5)
+    assert 1 < noise.std() < 30
+    if device is not None:
+        # What GaussianFill of std 10 draws with this seed, in Caffe2.
+        np.testing.assert_allclose(noise[:3], [0.9964364, 1.1149415, -5.562872], rtol=1e-4)
 
 
 def test_positions() -> None:
