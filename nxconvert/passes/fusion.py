@@ -61,7 +61,7 @@ class _Layer:
     """A layer whose weight multiplies and whose bias is added, both constants.
 
     Attributes:
-        node: `Conv`, `ConvTranspose` or `Gemm`.
+        node: `Conv`, `ConvTranspose`, `Gemm` or `BatchNormalization`.
         weight: the content of its second input.
         bias: the content of its third input, of shape [channels]; None where there is none.
         channels: the size of the result's second dim.
@@ -92,6 +92,11 @@ class _Layer:
             groups = int_attribute(node, "group", 1)
             channels = shape[1] * groups
             split, spread = (groups, shape[0] // groups, shape[1], -1), (groups, 1, shape[1], 1)
+        elif node.op_type == "BatchNormalization":
+            if int_attribute(node, "training_mode", 0) or not optional_outputs_unused(node):
+                return None
+            channels = shape[0]
+            split, spread = (channels,), (channels,)
         else:
             if any(name in node.attributes and node.attributes[name].as_float() != 1 for name in ("alpha", "beta")):
                 return None
@@ -134,8 +139,9 @@ class _Layer:
 class FoldAffineIntoWeights(NodePass):
     """Folds what scales and shifts each channel of a linear layer into the layer's weight and bias.
 
-    The layer is `Conv`, `ConvTranspose` or `Gemm` (of `alpha` and `beta` 1); its weight and bias are constants, the
-    weight belongs to it alone, and nothing but the affine node reads its result. The affine node is
+    The layer is `Conv`, `ConvTranspose`, `Gemm` (of `alpha` and `beta` 1) or `BatchNormalization` as in inference, whose
+    scale is its weight; its weight and bias are constants, the weight belongs to it alone, and nothing but the affine
+    node reads its result. The affine node is
 
     - `BatchNormalization` as in inference, with constant statistics: W' = W * s, b' = (b - mean) * s + B with
       s = scale / sqrt(var + epsilon);
@@ -177,14 +183,15 @@ class FoldAffineIntoWeights(NodePass):
             assert weight is not None
             prefix = (weight.name or "").removesuffix("weight").removesuffix(".")
             bias = add_initializer(self.home, tensor, self.names.unique(f"{prefix}.bias" if prefix else "bias"))
-        node.resize_inputs(3)
+        if len(node.inputs) < 3:
+            node.resize_inputs(3)
         node.replace_input_with(2, bias)
 
 
 def _affine_after_layer(node: ir.Node) -> tuple[_Layer | None, _Affine | None]:
     """The linear layer whose result `node` scales or shifts, and how."""
     for index in (0,) if node.op_type == "BatchNormalization" else (0, 1):
-        maker = producer(node.inputs[index], "Conv", "ConvTranspose", "Gemm")
+        maker = producer(node.inputs[index], "Conv", "ConvTranspose", "Gemm", "BatchNormalization")
         layer = None if maker is None else _Layer.of(maker)
         if layer is None:
             continue
@@ -213,8 +220,9 @@ def _normalization(node: ir.Node) -> _Affine | None:
 def _per_channel(node: ir.Node, layer: _Layer, operand: ir.Value | None) -> _Affine | None:
     """What `Mul` or `Add` does, if `operand` is a constant with a number for each channel, or one in all."""
     tensor = constant(operand)
-    dims = 2 if layer.node.op_type == "Gemm" else len(layer.weight.shape)
-    if tensor is None or tensor.dtype != layer.weight.dtype or len(tensor.shape) > dims:
+    normalized = layer.node.op_type == "BatchNormalization"
+    dims = rank(layer.node.inputs[0]) if normalized else 2 if layer.node.op_type == "Gemm" else len(layer.weight.shape)
+    if tensor is None or dims is None or tensor.dtype != layer.weight.dtype or len(tensor.shape) > dims:
         return None
     shape = (1,) * (dims - len(tensor.shape)) + tuple(tensor.shape.numpy())
     if shape[1] not in (1, layer.channels) or any(size != 1 for axis, size in enumerate(shape) if axis != 1):

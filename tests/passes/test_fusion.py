@@ -53,6 +53,25 @@ def test_affine_after_convolution(layer: str, affine: str):
         assert ("b" if "b" in shapes else "wide") in graph.graph.initializers
 
 
+@pytest.mark.parametrize(
+    "affine", ["Mul(a, spread)", "Add(wide, a)", "Mul(one, a)", "BatchNormalization(a, scale2, shift2, mean2, var2)"]
+)
+def test_affine_after_a_normalization(affine: str):
+    constants = weights(**NORM, **{f"{name}2": shape for name, shape in NORM.items()})
+    constants |= weights(spread=(6, 1, 1), wide=(1, 6, 1, 1), one=(1,))
+    text = f"(float[N, 6, H, W] x) => (float[N, 6, H, W] y) {{ n = Relu(x)  a = {BN}  y = {affine} }}"
+    graph = model(text.replace("(a, scale,", "(n, scale,"), constants)
+    assert_rewritten([FoldAffineIntoWeights(), RemoveUnused()], graph, ["BatchNormalization", "Relu"])
+    assert set(graph.graph.initializers) == set(NORM)
+
+
+def test_affine_after_a_normalization_in_training_stays():
+    text = f"""(float[N, 6, H] x) => (float[N, 6, H] y)
+    {{ a, m, v = {BN.replace("(a,", "<training_mode = 1>(x,")}  y = Mul(a, spread) }}"""
+    graph = model(text, weights(**NORM, spread=(6, 1)))
+    assert not FoldAffineIntoWeights()(graph).modified
+
+
 def test_folded_weights_are_computed_only_when_read():
     text = f"(float[N, 4, H] x) => (float[N, 6, P] y) {{ a = Conv(x, w)  y = {BN} }}"
     graph = model(text, weights(w=(6, 4, 3), **NORM))
