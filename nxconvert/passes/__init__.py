@@ -40,6 +40,7 @@ from nxconvert.passes.simplify import (
     ProductsWithVectors,
     SpellOutPads,
 )
+from nxconvert.passes.transposes import DropTransposes
 
 __all__ = [
     "NEWEST_OPSET",
@@ -53,6 +54,7 @@ __all__ = [
     "DivideByReciprocals",
     "DropExpands",
     "DropIdleMasks",
+    "DropTransposes",
     "EliminateIdentities",
     "FlattenRows",
     "FoldAffineIntoWeights",
@@ -98,6 +100,8 @@ def default_passes() -> list[ir.passes.PassBase]:
         RemoveUnused(),
         LiftConstants(),
         ir.passes.PassManager([Sweep(simplifications), MergeEqualInitializers(), MergeEqualNodes()], steps=4),
+        DropTransposes(),
+        Sweep([EliminateIdentities(), ComposeTransposes()]),
         RecognizeGelu(),
         FlattenRows(),
         Sweep([PadIntoWindow(), MatMulToGemm()]),  # a Gemm takes a weight as it is: before weights are transposed

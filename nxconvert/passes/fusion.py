@@ -139,9 +139,9 @@ class _Layer:
 class FoldAffineIntoWeights(NodePass):
     """Folds what scales and shifts each channel of a linear layer into the layer's weight and bias.
 
-    The layer is `Conv`, `ConvTranspose`, `Gemm` (of `alpha` and `beta` 1) or `BatchNormalization` as in inference, whose
-    scale is its weight; its weight and bias are constants, the weight belongs to it alone, and nothing but the affine
-    node reads its result. The affine node is
+    The layer is `Conv`, `ConvTranspose`, `Gemm` (of `alpha` and `beta` 1) or `BatchNormalization` as in inference,
+    whose scale is its weight; its weight and bias are constants, the weight belongs to it alone, and nothing but the
+    affine node reads its result. The affine node is
 
     - `BatchNormalization` as in inference, with constant statistics: W' = W * s, b' = (b - mean) * s + B with
       s = scale / sqrt(var + epsilon);
