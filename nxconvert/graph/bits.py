@@ -1,6 +1,6 @@
 """The four bytes of a float32, lowest first, in a graph: no operator of ONNX takes the bits of a number for another.
 
-Both ways are exact for every finite number, subnormal ones and -0.0 included, and for infinities.
+Both ways are exact for every number, subnormal ones, -0.0 and infinities included; all NaNs are one.
 """
 
 from __future__ import annotations
@@ -46,12 +46,13 @@ def bytes_of_float32(op: Builder, x: Value) -> Value:
 
     Args:
         op: the builder.
-        x: float32[...] without NaNs.
+        x: float32[...].
 
     Returns:
         uint8[..., 4].
     """
     size = op.Min(op.Abs(op.cast(x, ir.DataType.DOUBLE)), 2.0**128)
+    size = op.Where(op.IsNaN(x), 1.25 * 2.0**128, size)
     # It may be one too small, for a power of two: what is then 1 << 24 in the mantissa is carried into the exponent.
     exponent = op.Clip(op.Floor(op.Mul(op.Log(size), 1 / np.log(2.0))), -126.0, 127.0)
     place = op.Add(exponent, 126.0)

@@ -40,7 +40,7 @@ def test_bytes_become_floats() -> None:
 
 
 def test_floats_become_bytes() -> None:
-    bits = patterns()
+    bits = np.concatenate([patterns(), np.array([0x7FC00000], np.uint32)])
     op = Builder()
     y = bytes_of_float32(op, op.input("x", ir.DataType.FLOAT, [Dim.symbol("n")]))
     got = run(op, y, bits.view(np.float32))

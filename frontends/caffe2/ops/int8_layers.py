@@ -69,12 +69,17 @@ def _register_conv(operator: str, relu: bool) -> None:
         source, attributes = place(op, source, window(args, 2), filler=x.zero_point)
         if weight.dims[1] == 1 and group > 1 and math.prod(attributes["kernel_shape"]) <= EXACT_TERMS:
             # Of one channel each, floats are exact, and ONNX Runtime is twice as fast with them.
-            source, weight = centred(op, source, x.zero_point), centred(op, weight, filter.zero_point)
+            source, weight = centred(op, source, x.zero_point), _centred_weight(op, weight, filter.zero_point)
             products = op.Conv(source, weight, group=group, **attributes)
         else:
             products = op.ConvInteger(source, weight, _zero(op, x), _zero(op, filter), group=group, **attributes)
         y = _layer(op, x, filter, bias, products, Y_scale, Y_zero_point, relu)
         return quantized(channels_last(op, y), Y_scale, Y_zero_point)
+
+
+def _centred_weight(op: Builder, weight: Value, zero_point: int) -> Value:
+    """A filter in floats. Of these operators runtimes make a constant, of ``DequantizeLinear`` they do not."""
+    return op.Sub(op.cast(weight, DataType.FLOAT), float(checked(zero_point)))
 
 
 _register_conv("Int8Conv", relu=False)
@@ -98,7 +103,8 @@ def int8_conv_transpose(
     _channels_last_only(order)
     form = window({name: value for name, value in args.items() if not name.startswith("dilation")}, 2)
     more = per_axis(args, "adj", 0, 2)
-    source, weight = (centred(op, channels_first(op, t.value), t.zero_point) for t in (x, filter))
+    source = centred(op, channels_first(op, x.value), x.zero_point)
+    weight = _centred_weight(op, channels_first(op, filter.value), filter.zero_point)
     channels = weight.dims[0]
     if not isinstance(channels, int):
         raise LoweringError(f"the number of its filter's channels {channels} must be known")
