@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from nxconvert.frontends.caffe2.ops.suppression import NEVER, Kept, Rule, suppress
+from nxconvert.frontends.caffe2.ops.sorting import NEVER, sorting_keys
+from nxconvert.frontends.caffe2.ops.suppression import Kept, Rule, suppress
 from nxconvert.frontends.caffe2.table import Builder, DataType, LoweringError, Matrix, Value, Vector, caffe2
 from nxconvert.graph.dims import Int, maximum, minimum, require
 
@@ -115,7 +116,9 @@ def _results(op: Builder, found: _Candidates, kept: Kept, most: int, count_backg
     places = kept.score.dims[1]
     whole = [images, classes * places]
     limit = whole[1] if most <= 0 else minimum(most, whole[1])
-    scores, at = op.TopK(op.reshape(kept.score, whole), [limit], axis=1)
+    flat = op.reshape(kept.score, whole)
+    _, at = op.TopK(flat if most <= 0 else _limited_keys(op, flat, most), [limit], axis=1)
+    scores = op.GatherElements(flat, at, axis=1)
     # By class; in a class they stay as they are.
     each = op.dim_value(maximum(places, 1))
     class_, order = op.TopK(op.Div(at, each), [limit], axis=1, largest=0)
@@ -136,6 +139,17 @@ def _results(op: Builder, found: _Candidates, kept: Kept, most: int, count_backg
         op.cast(box, DataType.INT32),
         _class_counts(op, class_, is_kept, classes),
     )
+
+
+def _limited_keys(op: Builder, scores: Value, most: int) -> Value:
+    """Numbers that order what is kept in each image as scores do, equal ones as the runtime has them.
+
+    It sorts what is kept in an image only if that is too much.
+    """
+    kept = op.ReduceSum(op.cast(op.Greater(scores, NEVER), DataType.INT64), [1], keepdims=1)
+    too_much = op.Greater(kept, most)
+    some = op.Greater(op.ReduceSum(op.cast(too_much, DataType.INT64), keepdims=0), 0)
+    return op.Where(too_much, sorting_keys(op, scores, some), scores)
 
 
 def _class_counts(op: Builder, class_: Value, is_kept: Value, classes: Int) -> Value:

@@ -13,9 +13,10 @@ import numpy as np
 
 from nxconvert.frontends.caffe2.ops.boxes import Angles, clipped, length, moved, number, numbers
 from nxconvert.frontends.caffe2.ops.regions import regions
-from nxconvert.frontends.caffe2.ops.suppression import NEVER, Rule, selected_by_operator, suppress
+from nxconvert.frontends.caffe2.ops.sorting import NEVER, sorting_keys
+from nxconvert.frontends.caffe2.ops.suppression import Rule, selected_by_operator, suppress
 from nxconvert.frontends.caffe2.table import Builder, DataType, Images, Int, LoweringError, Matrix, Value, caffe2
-from nxconvert.graph.dims import minimum, require
+from nxconvert.graph.dims import compare, minimum, require
 
 
 @caffe2("GenerateProposals", "GenerateProposalsCPP")
@@ -58,7 +59,9 @@ def generate_proposals(
     plus_one = bool(legacy_plus_one)
     total = count * height * width
     looked = total if pre_nms_topN <= 0 else minimum(pre_nms_topN, total)
-    best, at = op.TopK(op.reshape(scores, [images, total]), [looked], axis=1)
+    flat = op.reshape(scores, [images, total])
+    _, at = op.TopK(_keys(op, flat, pre_nms_topN), [looked], axis=1)
+    best = op.GatherElements(flat, at, axis=1)
     deltas = _deltas(op, bbox_deltas, at, count, box_dim)
     all_anchors = _anchors(op, anchors, height, width, float(np.float32(1) / np.float32(spatial_scale)))
     boxes = moved(op, op.Gather(all_anchors, at, axis=0), deltas, (1, 1, 1, 1), plus_one, angles)
@@ -69,6 +72,19 @@ def generate_proposals(
     places = _kept(op, boxes, fits, rule, post_nms_topN)
     image = op.cast(op.Slice(places, [0], [1], [1]), DataType.FLOAT)
     return op.Concat(image, op.GatherND(boxes, places), axis=1), op.GatherND(best, places)
+
+
+def _keys(op: Builder, scores: Value, most: int) -> Value:
+    """Numbers that order boxes as their scores do, equal ones as the runtime has them if it sorts all of them.
+
+    Of more boxes than are looked at it sorts the best ones only, by a heap; equal ones are in the file's order here.
+    """
+    if most <= 0:
+        return sorting_keys(op, scores)
+    fits = compare(scores.dims[1], "<=", most)
+    if fits is None:
+        return sorting_keys(op, scores, op.LessOrEqual(op.dim_value(scores.dims[1]), most))
+    return sorting_keys(op, scores) if fits else scores
 
 
 def _box_dim(anchors: Value, deltas: Value, count: Int) -> int:

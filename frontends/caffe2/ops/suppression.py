@@ -11,11 +11,11 @@ from typing import NamedTuple
 
 from nxconvert.frontends.caffe2.ops.boxes import length, number, numbers
 from nxconvert.frontends.caffe2.ops.polygons import Rectangles, areas_shared, rectangles
+from nxconvert.frontends.caffe2.ops.sorting import NEVER, sorting_keys
 from nxconvert.frontends.caffe2.table import Builder, DataType, Value
 from nxconvert.graph.builder import TensorType
 from nxconvert.graph.dims import Int
 
-NEVER = float("-inf")
 _UNLIMITED = 2**31 - 1
 
 
@@ -39,8 +39,7 @@ class Rule(NamedTuple):
 
 
 class Kept(NamedTuple):
-    """The boxes that are kept, in rows of ``m`` places; a row's boxes stand in the order of their scores, and places
-    between them may be empty.
+    """The boxes that are kept, in rows of ``m`` places: in the order in which they are, then empty places.
 
     Attributes:
         score: float32[groups, m]; minus infinity at empty places.
@@ -72,11 +71,20 @@ def suppress(op: Builder, boxes: Value, scores: Value, rule: Rule, most: int) ->
 
 
 def _by_operator(op: Builder, boxes: Value, scores: Value, rule: Rule, most: int) -> Kept:
-    selected = selected_by_operator(op, boxes, op.Unsqueeze(scores, [1]), rule, most, NEVER)
-    places = op.Gather(selected, [0, 2], axis=1)
+    keys = op.Unsqueeze(sorting_keys(op, scores), [1])
+    selected = selected_by_operator(op, boxes, keys, rule, most, NEVER)
+    group, box = (op.Gather(selected, column, axis=1) for column in (0, 2))
     empty = op.expand(op.const(NEVER, DataType.FLOAT), scores.dims)
-    kept = op.ScatterND(empty, places, op.GatherND(scores, places))
-    return Kept(kept, op.expand(op.Unsqueeze(op.Range(0, scores.dims[1], 1), [0]), scores.dims))
+    found = op.GatherND(scores, op.Gather(selected, [0, 2], axis=1))
+    # Places are counted from the first box of the group on.
+    counts = op.ReduceSum(
+        op.cast(op.Equal(op.Range(0, scores.dims[0], 1), op.Unsqueeze(group, [1])), DataType.INT64), [0], keepdims=0
+    )
+    first = op.Gather(op.CumSum(counts, 0, exclusive=1), group, axis=0)
+    place = op.Sub(op.Range(0, group.dims[0], 1), first)
+    places = op.Concat(op.Unsqueeze(group, [1]), op.Unsqueeze(place, [1]), axis=1)
+    nothing = op.expand(op.const(0, DataType.INT64), scores.dims)
+    return Kept(op.ScatterND(empty, places, found), op.ScatterND(nothing, places, box))
 
 
 def selected_by_operator(op: Builder, boxes: Value, scores: Value, rule: Rule, most: int, above: float) -> Value:
@@ -115,9 +123,10 @@ def _one_empty_box(op: Builder, boxes: Value, scores: Value, above: float) -> Va
 
 def _by_loop(op: Builder, boxes: Value, scores: Value, rule: Rule, most: int) -> Kept:
     groups, count = scores.dims
+    keys = sorting_keys(op, scores) if rule.method == "hard" else scores
     pending = op.Greater(scores, NEVER)
     order = op.expand(op.Unsqueeze(op.Range(0, count, 1), [0]), scores.dims)
-    states = {"score": scores, "pending": pending, "order": order}
+    states = {"score": keys, "pending": pending, "order": order}
     shape = _shapes(op, boxes, rule)
     body = op.child()
     body.input("step", DataType.INT64, ())
@@ -143,7 +152,10 @@ def _by_loop(op: Builder, boxes: Value, scores: Value, rule: Rule, most: int) ->
     values, indices = looped[-2:]
     if not isinstance(groups, int):
         values, indices = (op.Reshape(v, [kept[0], groups], allowzero=1) for v in (values, indices))
-    return Kept(op.Transpose(values, perm=[1, 0]), op.Transpose(indices, perm=[1, 0]))
+    values, indices = (op.Transpose(v, perm=[1, 0]) for v in (values, indices))
+    if keys is not scores:
+        values = op.Where(op.Greater(values, NEVER), op.GatherElements(scores, indices, axis=1), NEVER)
+    return Kept(values, indices)
 
 
 def _any(op: Builder, flags: Value) -> Value:

@@ -69,6 +69,22 @@ def test_detections(args: dict, rotated: bool) -> None:
     check("BoxWithNMSLimit", scores, candidates, splits, outputs=6, rotated=int(rotated), **args)
 
 
+@pytest.mark.parametrize("count", [17, 60, 400])
+def test_equal_scores(count: int) -> None:
+    """Of equal scores come those first that come first in the runtime, which does not sort stably."""
+    random = np.random.RandomState(count)
+    scores = (np.round(random.rand(count, 3) * 6) / 6).astype(np.float32)
+    candidates = np.concatenate([boxes(random, count, extent=200) for _ in range(3)], 1)
+    splits = np.array([count // 3, count - count // 3], np.float32)
+    check("BoxWithNMSLimit", scores, candidates, splits, outputs=6, nms=0.5, detections_per_im=12)
+    rotated = np.concatenate([boxes(random, count, rotated=True, extent=200) for _ in range(3)], 1)
+    check("BoxWithNMSLimit", scores, rotated, outputs=6, rotated=1, detections_per_im=30)
+    maps = np.tile(scores[:, :1].reshape(1, 1, 1, count), (2, 3, 1, 1))
+    deltas = np.zeros((2, 12, 1, count), np.float32)
+    info = floats([9000, 9000, 1], [50, 9000, 1])
+    check("GenerateProposals", maps, deltas, info, boxes(random, 3), outputs=2, min_size=1.0, post_nms_topN=0)
+
+
 @pytest.mark.parametrize("soft", [0, 1])
 def test_no_detections(soft: int) -> None:
     none = np.zeros((0, 3), np.float32), np.zeros((0, 12), np.float32)
