@@ -1,0 +1,173 @@
+"""Runs a network function by function into the graph, and stamps the dynamic axes on every result."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import onnx_ir as ir
+
+from nxconvert.errors import Unsupported, UnsupportedError
+from nxconvert.formats.cntk.model import CONSTANT, INPUT, Variable
+from nxconvert.frontends.cntk.dynamic import STATIC, Axes, Seq, Tensor, joined, leading_dims
+from nxconvert.frontends.cntk.network import Leaf, Network, Node, Result, Source
+from nxconvert.frontends.cntk.table import LoweringError, cntk
+from nxconvert.graph.builder import Builder, GraphTypeError, Value
+from nxconvert.graph.dims import Int
+
+# What a lowering runs into when attributes and shapes do not fit, short of saying so itself.
+_MISFITS = (LookupError, ValueError, TypeError, ZeroDivisionError, OverflowError, AttributeError, AssertionError)
+#: The sequence axis that inputs have unless the user makes another one, in files of either format.
+DEFAULT_AXES = frozenset({"defaultDynamicAxis", "*"})
+#: Constants up to this many elements are known while the graph is built.
+_SMALL = 256
+
+
+class Lowerer:
+    """Lowers a network.
+
+    Attributes:
+        network: it.
+        op: the builder of the graph, or of the body of a loop.
+        root: the builder of the graph.
+        batch: the size of the batch.
+        node: the function that is being lowered.
+        values: what has been computed.
+        placeholders: all variables of the file; those that stand for the results of loops record their shapes.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        names: Mapping[str, str],
+        placeholders: Mapping[str, Variable],
+        warn: Callable[[str], None],
+    ) -> None:
+        """`names` are the names of the inputs and weights by uid."""
+        self.network = network
+        self.placeholders = placeholders
+        self.root = self.op = Builder()
+        self.batch: Int = self.root.dim("batch")
+        self.values: dict[Source, Tensor] = {}
+        self.node = Node("", "", (), {}, "")
+        self._names = names
+        self._warn = warn
+        self._sequences: dict[str, Seq] = {}
+        self._made: dict[str, Seq] = {}
+        for variable in network.variables.values():
+            if variable.kind == INPUT:
+                self.values[Leaf(variable.uid)] = self._input(variable)
+
+    def warn(self, message: str) -> None:
+        self._warn(message)
+
+    # ---- variables ---------------------------------------------------------------------------------------------------
+
+    def _input(self, variable: Variable) -> Tensor:
+        """A graph input, or what stands for it if it is fed sparsely: the same numbers, dense."""
+        name = self._names[variable.uid]
+        axis = next((axis for axis in variable.axes if axis.is_sequence), None)
+        seq = self._sequence(axis.name, name) if axis is not None else None
+        axes = Axes(bool(variable.axes), seq)
+        dims = [self._free(name, i, size) for i, size in enumerate(variable.shape)]
+        dtype = variable.dtype or ir.DataType.FLOAT
+        if variable.sparse:
+            self._warn(f"the input '{name}' is fed sparsely in CNTK; here it takes the same numbers densely")
+        return Tensor(self.root.input(name, dtype, [*leading_dims(axes, self.batch), *dims]), axes)
+
+    def _free(self, name: str, place: int, size: int) -> Int:
+        return size if size >= 0 else self.root.dim(f"{_word(name)}_dim{place}")
+
+    def _sequence(self, axis: str, first: str) -> Seq:
+        """The sequence axis of that name, which the input `first` has first."""
+        if axis not in self._sequences:
+            default = axis in DEFAULT_AXES or not self._sequences
+            size = self.root.dim("sequence") if default else self.root.fresh(f"{_word(first)}_sequence", low=1)
+
+            def lengths() -> Value:
+                return self.root.input(f"{first}_lengths", ir.DataType.INT64, [self.batch])
+
+            self._sequences[axis] = Seq(axis, size, lengths, self.root, made=False)
+        return self._sequences[axis]
+
+    def new_axis(self, name: str, size: Int, lengths: Callable[[], Value]) -> Seq:
+        if name not in self._made:
+            self._made[name] = Seq(name, size, lengths, self.root, made=True)
+        return self._made[name]
+
+    def weight(self, variable: Variable) -> Tensor:
+        """A parameter or constant."""
+        array, name = variable.value, self._names[variable.uid]
+        if array is None:
+            raise LoweringError(f"the parameter {name} has no value")
+        if variable.kind == CONSTANT and array.nbytes <= 8 * _SMALL and array.dtype != ir.DataType.FLOAT16:
+            return Tensor(self.op.const(array.numpy()))
+        return Tensor(self.op.weight(array.tensor(name), name, key=variable.uid))
+
+    # ---- functions ---------------------------------------------------------------------------------------------------
+
+    def tensor(self, source: Source) -> Tensor:
+        """What an input of a function stands for."""
+        if source not in self.values:
+            if isinstance(source, Result):
+                raise LoweringError(f"{source.node} is used before it is computed")
+            self.values[source] = self.weight(self.network.variables[source.uid])
+        return self.values[source]
+
+    def lower(self, uid: str) -> None:
+        """Lowers one function that is in no loop."""
+        node = self.network.nodes[uid]
+        with self.at(node):
+            operands = [self.tensor(source) for source in node.inputs]
+            result = cntk.bind(node.op, operands, node.attributes, self)(self.op)
+            self.bind(node, result, operands)
+
+    def bind(self, node: Node, result: Any, operands: Sequence[Tensor]) -> None:
+        """Gives the results of a function to who uses them."""
+        results = result if isinstance(result, tuple) else (result,)
+        for index, item in enumerate(results):
+            self.values[Result(node.uid, index)] = item if isinstance(item, Tensor) else self.stamped(item, operands)
+
+    def stamped(self, value: Value, operands: Sequence[Tensor]) -> Tensor:
+        """A value with the dynamic axes that operands have in common."""
+        return Tensor(value, joined(operands) if operands else STATIC)
+
+    @contextmanager
+    def at(self, node: Node) -> Iterator[None]:
+        """Says of every node that is emitted, and of every error, which function it is of."""
+        outer = self.node, self.op.scope, self.op.source
+        self.node, self.op.scope, self.op.source = node, "/".join(filter(None, (*node.path, node.name))), node.op
+        try:
+            yield
+        except UnsupportedError:
+            raise
+        except (LoweringError, GraphTypeError, *_MISFITS) as error:
+            text = str(error) if isinstance(error, (LoweringError, GraphTypeError, LookupError)) else _misfit(error)
+            raise UnsupportedError([Unsupported(node.op, text, where(node))]) from error
+        finally:
+            self.node, self.op.scope, self.op.source = outer
+
+    @contextmanager
+    def inside(self, op: Builder) -> Iterator[None]:
+        """Lowers what follows into the body of a loop; what it computes is forgotten at the end."""
+        outer = self.op, self.values
+        self.op, self.values = op, dict(self.values)
+        try:
+            yield
+        finally:
+            self.op, self.values = outer
+
+
+def where(node: Node) -> str:
+    """What tells a function from others of its kind."""
+    return "/".join(filter(None, (*node.path, node.name or node.uid)))
+
+
+def _misfit(error: Exception) -> str:
+    return f"its inputs and attributes do not fit together ({type(error).__name__}: {error})"
+
+
+def _word(name: str) -> str:
+    return re.sub(r"\W", "_", name)

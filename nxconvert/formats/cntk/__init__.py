@@ -1,0 +1,1 @@
+"""CNTK's files: bytes to plain Python, no semantics."""
