@@ -100,7 +100,7 @@ def _check(network: Network) -> None:
 def _names(network: Network) -> dict[str, str]:
     """A name of its own for each variable: what the user called it, or else its uid."""
     names: dict[str, str] = {}
-    taken: set[str] = {output.name for output in network.outputs}
+    taken: set[str] = set()
     for variable in network.variables.values():
         base = variable.name or variable.uid
         name, number = base, 0
