@@ -21,7 +21,13 @@ from nxconvert.passes.cleanup import (
 )
 from nxconvert.passes.expands import DropExpands
 from nxconvert.passes.folding import FoldConstants
-from nxconvert.passes.fusion import FoldAffineIntoWeights, MatMulToGemm, PadIntoWindow, TransposeWeights
+from nxconvert.passes.fusion import (
+    BiasIntoLayerNormalization,
+    FoldAffineIntoWeights,
+    MatMulToGemm,
+    PadIntoWindow,
+    TransposeWeights,
+)
 from nxconvert.passes.gelu import RecognizeGelu
 from nxconvert.passes.masks import DropIdleMasks
 from nxconvert.passes.opset import NEWEST_OPSET, OLDEST_OPSET, convert_opset
@@ -45,6 +51,7 @@ from nxconvert.passes.transposes import DropTransposes
 __all__ = [
     "NEWEST_OPSET",
     "OLDEST_OPSET",
+    "BiasIntoLayerNormalization",
     "ComposeCasts",
     "ComposeIntegers",
     "ComposeReshapes",
@@ -112,6 +119,7 @@ def default_passes() -> list[ir.passes.PassBase]:
                 TransposeWeights(),
                 FoldAffineIntoWeights(),
                 FoldScalesIntoWeights(),
+                BiasIntoLayerNormalization(),
                 WidenLoneWeights(),
                 UnsignedActivations(),
                 UnsignedWeights(),

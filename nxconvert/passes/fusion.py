@@ -30,6 +30,7 @@ from nxconvert.passes.rewriting import (
     optional_outputs_unused,
     producer,
     rank,
+    same_shape,
     small_constant,
     string_attribute,
     transpose_perm,
@@ -339,6 +340,31 @@ def _takes_bias(product: ir.Node, bias: ir.Value | None) -> bool:
     columns = product.outputs[0].shape[1] if rank(product.outputs[0]) == 2 else None  # type: ignore[index]
     *outer, last = bias.shape if len(bias.shape) else (1,)
     return isinstance(last, int) and last in (1, columns) and outer in ([], [1])
+
+
+class BiasIntoLayerNormalization(NodePass):
+    """`Add` of a constant behind a `LayerNormalization` that has no bias is one, if it has the shape of the scale."""
+
+    op_types = frozenset({"Add"})
+
+    def rewrite(self, node: ir.Node) -> bool:
+        for index in (0, 1):
+            layer, bias = producer(node.inputs[index], "LayerNormalization"), node.inputs[1 - index]
+            if (
+                layer is None
+                or layer.graph is not node.graph
+                or (len(layer.inputs) > 2 and layer.inputs[2] is not None)
+            ):
+                continue
+            scale, result = layer.inputs[1], layer.outputs[0]
+            if constant(bias) is None or scale is None or bias is None or not only_use(result):
+                continue
+            if bias.dtype == scale.dtype and scale.shape is not None and same_shape(bias, scale):
+                layer.resize_inputs(3)
+                layer.replace_input_with(2, bias)
+                absorb(layer, node)
+                return bypass(node, result)
+        return False
 
 
 class PadIntoWindow(NodePass):

@@ -8,6 +8,7 @@ import pytest
 
 from nxconvert.formats.tensors import ComputedTensor
 from nxconvert.passes import (
+    BiasIntoLayerNormalization,
     FoldAffineIntoWeights,
     MatMulToGemm,
     PadIntoWindow,
@@ -268,3 +269,23 @@ def test_all_passes_on_a_small_network():
     wanted = ["Conv", "Gemm", "GlobalAveragePool", "Relu", "Reshape"]
     assert_rewritten(default_passes(), graph, wanted, H=5, W=6)
     assert sorted(graph.graph.initializers) == ["b", "fc", "shape", "w", "w.bias"]
+
+
+@pytest.mark.parametrize("add", ["Add(a, shift)", "Add(shift, a)"])
+def test_a_bias_behind_a_layer_normalization(add: str):
+    text = f"(float[N, 5, 6] x) => (float[N, 5, 6] y) {{ a = LayerNormalization(x, scale)  y = {add} }}"
+    assert_rewritten(BiasIntoLayerNormalization(), model(text, weights(**NORM)), ["LayerNormalization"])
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "a = LayerNormalization(x, scale, shift)  y = Add(a, mean)",
+        "a = LayerNormalization(x, scale)  y = Add(a, v)",
+        "a = LayerNormalization(x, scale)  y = Add(a, wide)",
+        "a = LayerNormalization(x, scale)  b = Add(a, shift)  y = Mul(a, b)",
+    ],
+)
+def test_what_is_no_bias_of_a_layer_normalization(body: str):
+    graph = model(f"(float[N, 5, 6] x, float[6] v) => (float[N, 5, 6] y) {{ {body} }}", weights(**NORM, wide=(5, 6)))
+    assert not BiasIntoLayerNormalization()(graph).modified
