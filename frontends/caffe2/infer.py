@@ -111,17 +111,18 @@ def usual_form(program: Program, name: str, *, first: bool) -> tuple[InputSpec, 
             if kind not in USUAL:
                 continue
             # What a fully connected layer takes has as many axes before its features as the layer keeps.
-            usual = USUAL["Steps" if kind == "Matrix" and operator.args.get("axis") == 2 else kind]
+            axis, kernels = operator.args.get("axis"), operator.args.get("kernels", ())
+            usual = USUAL["Steps" if kind == "Matrix" and axis == 2 else kind]
             axes = usual.axes
             sure = False
+            if kind == "Matrix" and isinstance(axis, int) and axis > 2:
+                axes = ("batch", *(f"dim{i}" for i in range(1, axis)), "features")
+            if kind == "Images" and len(kernels) + 2 in _IMAGE_AXES:
+                axes, sure = _IMAGE_AXES[len(kernels) + 2], True
             if axes is None:
                 rank = program.rank_of(operator.inputs[position + 1]) if position + 1 < len(operator.inputs) else None
                 sure = rank is not None
                 axes = _IMAGE_AXES.get(rank or 4, _IMAGE_AXES[4])
-            axis = operator.args.get("axis")
-            if kind == "Matrix" and isinstance(axis, int) and axis > 1:
-                # All axes before that one are kept.
-                axes = (axes[0], *(f"dim{i}" for i in range(1, axis)), *axes[1:])
             if operator.args.get("order") == b"NHWC" and len(axes) > 2:
                 axes = (axes[0], *axes[2:], axes[1])
             prefix = "" if first else "".join(c if c.isalnum() else "_" for c in name) + "_"
