@@ -9,7 +9,17 @@ from __future__ import annotations
 import numpy as np
 
 from nxconvert.frontends.caffe2.ops.numbers import axis_of
-from nxconvert.frontends.caffe2.table import Builder, Images, LoweringError, Matrix, Value, Weight, caffe2
+from nxconvert.frontends.caffe2.table import (
+    Builder,
+    DataType,
+    Images,
+    Indices,
+    LoweringError,
+    Matrix,
+    Value,
+    Weight,
+    caffe2,
+)
 from nxconvert.graph.dims import Int, product, require
 
 _LARGEST = float(np.finfo(np.float32).max)
@@ -93,10 +103,27 @@ def glu(op: Builder, x: Value, *, dim: int = -1) -> Value:
     return op.Mul(value, op.Sigmoid(gate))
 
 
-@caffe2("Clip", "EnsureClipped")
-def clip(op: Builder, x: Value, *_: Value, min: float = -_LARGEST, max: float = _LARGEST) -> Value:
+@caffe2("Clip")
+def clip(op: Builder, x: Value, *, min: float = -_LARGEST, max: float = _LARGEST) -> Value:
     """Moves numbers into [min, max]; without bounds, infinities become the largest finite numbers."""
     return op.Clip(x, min, max)
+
+
+@caffe2("EnsureClipped")
+def ensure_clipped(
+    op: Builder,
+    x: Value,
+    indices: Indices | None = None,
+    gradient: Value | None = None,
+    *,
+    min: float = -_LARGEST,
+    max: float = _LARGEST,
+) -> Value:
+    """The same, of some rows alone if indices name them."""
+    if indices is None:
+        return op.Clip(x, min, max)
+    rows = op.reshape(op.cast(indices, DataType.INT64), [product(indices.dims)])
+    return op.ScatterND(x, op.Unsqueeze(rows, [1]), op.Clip(op.Gather(x, rows, axis=0), min, max))
 
 
 @caffe2("Scale")

@@ -8,7 +8,7 @@ import pytest
 from nxconvert.frontends.caffe2.table import DataType
 from nxconvert.graph.builder import Builder
 from nxconvert.graph.dims import Dim
-from tests.frontends.caffe2.ops.harness import Op, Weight, check, run_lowered
+from tests.frontends.caffe2.ops.harness import Op, Weight, check, check_net, run_lowered
 
 EDGES = np.array([-np.inf, -100, -2.5, -1, -0.0, 0, 0.5, 1, 3, 100, np.inf, np.nan], np.float32)
 X = np.random.default_rng(0).normal(size=(2, 3, 4, 5)).astype(np.float32)
@@ -74,6 +74,13 @@ def test_prelu() -> None:
     check("PRelu", X[0], np.linspace(-1, 1, 4, dtype=np.float32))
     for order in ("NCHW", "NHWC"):
         check("PRelu", X[0, 0], np.linspace(-1, 1, 5, dtype=np.float32), order=order)
+
+
+def test_ensure_clipped() -> None:
+    check("EnsureClipped", EDGES, min=-1.0, max=2.0)
+    for dtype in (np.int32, np.int64):
+        rows = {"p": X, "i": np.array([1, 1], dtype), "g": X}
+        check_net([Op("EnsureClipped", ["p", "i", "g"], ["p"], {"min": 0.0})], rows, ["p"])
 
 
 def test_glu() -> None:
