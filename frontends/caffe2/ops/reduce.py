@@ -39,33 +39,27 @@ def reduced(op: Builder, op_type: str, x: Value, axes: Sequence[int], keepdims: 
     """A reduction over axes counted from the front; over none of them it is ``x`` itself, or its absolute value."""
     if not axes:
         return op.Abs(x) if op_type in ("ReduceL1", "ReduceL2") else x
-    gone = [x.dims[axis] for axis in axes]
-    if may_be_empty(gone) and op_type in _OF_NOTHING:
-        return _OF_NOTHING[op_type](op, x, axes, keepdims)
+    if may_be_empty(x.dims[axis] for axis in axes):
+        if op_type == "ReduceMean":
+            return _mean_or_zero(op, x, axes, keepdims)
+        if op_type in ("ReduceMax", "ReduceMin"):
+            x = _with_one_more(op, op_type, x, axes)
     every = len(axes) == x.rank
     return getattr(op, op_type)(x, None if every else op.const(list(axes)), keepdims=int(keepdims))
 
 
 def _mean_or_zero(op: Builder, x: Value, axes: Sequence[int], keepdims: bool) -> Value:
+    """The mean, 0 of nothing. Integers are divided towards zero."""
     number = maximum(product(x.dims[axis] for axis in axes), 1)
     return op.Div(reduced(op, "ReduceSum", x, axes, keepdims), as_number(op, number, x.etype))
 
 
-def _extreme_or_finite(op_type: str, x: Value, op: Builder, axes: Sequence[int], keepdims: bool) -> Value:
-    """One more element, that of nothing, along each of the axes."""
+def _with_one_more(op: Builder, op_type: str, x: Value, axes: Sequence[int]) -> Value:
+    """One more element along each of the axes: the extreme of nothing."""
     dtype = x.etype.numpy()
     info = np.finfo(dtype) if x.etype.is_floating_point() else np.iinfo(dtype)
-    none = op.const(np.array(info.min if op_type == "ReduceMax" else info.max, dtype))
-    pads = [0] * x.rank + [1 if axis in axes else 0 for axis in range(x.rank)]
-    wide = op.Pad(x, pads, none)
-    return getattr(op, op_type)(wide, op.const(list(axes)), keepdims=int(keepdims))
-
-
-_OF_NOTHING = {
-    "ReduceMean": _mean_or_zero,
-    "ReduceMax": lambda op, x, axes, keepdims: _extreme_or_finite("ReduceMax", x, op, axes, keepdims),
-    "ReduceMin": lambda op, x, axes, keepdims: _extreme_or_finite("ReduceMin", x, op, axes, keepdims),
-}
+    nothing = op.const(np.array(info.min if op_type == "ReduceMax" else info.max, dtype))
+    return op.Pad(x, [0] * x.rank + [int(axis in axes) for axis in range(x.rank)], nothing)
 
 
 def as_number(op: Builder, number: Int, dtype: ir.DataType) -> Value:
@@ -152,7 +146,6 @@ def _register_edge(operator: str, kind: str, front: bool) -> None:
                 raise LoweringError("lengths go with one axis")
             return _of_lengths(op, kind, x, axes[0], lengths)
         if kind == "Mean" and not x.etype.is_floating_point():
-            # ONNX divides integers towards zero, as C++ does.
             return _mean_or_zero(op, x, axes, False) if axes else x
         if kind == "Max" and axes and may_be_empty(x.dims):
             return _largest_or_zero(op, x, axes)
