@@ -100,11 +100,13 @@ def _transformed(op: Builder, x: Value, parameters: list[Value]) -> Value:
     pieces = floordiv(slopes.dims[0], groups)
     bounds = op.reshape(bounds, [groups, pieces + 1])
     last = op.dims_tensor([pieces])
-    inside = op.Min(
-        op.Max(x, op.Squeeze(op.Slice(bounds, [0], [1], [1]), [1])),
-        op.Squeeze(op.Slice(bounds, last, op.dims_tensor([pieces + 1]), [1]), [1]),
-    )
-    piece = _above(op, x, op.Slice(bounds, [1], last, [1]))
+    least = op.Squeeze(op.Slice(bounds, [0], [1], [1]), [1])
+    most = op.Squeeze(op.Slice(bounds, last, op.dims_tensor([pieces + 1]), [1]), [1])
+    inside = op.Min(op.Max(x, least), most)
+    # From the last bound on it is the last piece, also where bounds before it are equal.
+    above = op.Greater(op.Unsqueeze(x, [-1]), op.Slice(bounds, [1], last, [1]))
+    above = op.Or(above, op.Unsqueeze(op.GreaterOrEqual(x, most), [-1]))
+    piece = op.ReduceSum(op.cast(above, DataType.INT64), [-1], keepdims=0)
     at = op.Add(piece, op.Mul(counting(op, groups), op.dim_value(pieces)))
     return op.Add(op.Mul(op.Gather(slopes, at, axis=0), inside), op.Gather(intercepts, at, axis=0))
 

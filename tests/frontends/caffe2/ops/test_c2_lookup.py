@@ -71,6 +71,12 @@ def test_piecewise_linear_of_columns() -> None:
     check("PiecewiseLinearTransform", x[:, :1], bounds=[0.0, 1.0], slopes=[2.0], intercepts=[0.5])
 
 
+def test_piecewise_linear_of_equal_bounds() -> None:
+    x = np.float32([[-3, -3], [-2, -2], [0, 1], [1, 0], [5, 0.5]])
+    bounds, slopes = [-2.0, -2.0, 1.0, 1.0, -2.0, 0.5, 0.5, 1.0], [3.0, 0.1, -1.0, 1.0, -2.0, 0.5]
+    check("PiecewiseLinearTransform", x, bounds=bounds, slopes=slopes, intercepts=[0.1, 0.2, 0.3, 0.4, 0.5, 0.6])
+
+
 def test_categories() -> None:
     x = np.float32([[1, 5], [2, 7.4], [9, 6.6], [2.5, -0.5], [0.49999997, 1.5]])
     check("NGramFromCategorical", x, col_ids=[0, 1], categorical_limits=[2, 3], vals=[1, 2, 5, 6, 7])

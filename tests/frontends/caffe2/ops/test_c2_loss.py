@@ -1,4 +1,4 @@
-"""Losses, distances, percentiles and what is calibrated by pieces, against the real Caffe2."""
+"""Losses, distances, percentiles and accuracies against the real Caffe2."""
 
 from __future__ import annotations
 
@@ -119,24 +119,3 @@ def test_accuracy() -> None:
     for labels in ([1, 0, 1], [2, 1, 2], [0, 0, 0]):
         check("MultiClassAccuracy", x, np.array(labels, np.int32), outputs=2)
     check("Accuracy", x[:0], np.zeros(0, np.int32))
-
-
-PIECES = {
-    "bounds": [-1.0, 0.0, 0.5, 2.0, -2.0, -2.0, 1.0, 1.0],
-    "slopes": [1.0, -2.0, 0.5, 3.0, 0.1, -1.0],
-    "intercepts": [0.1, 0.2, 0.3, 0.4, 0.5, 0.6],
-}
-AROUND = np.array([[-3, -3], [-1, -2], [0, 1], [0.25, 0], [0.5, 2], [2, -1], [5, 0.5], [np.nan, np.inf]], np.float32)
-
-
-def test_pieces() -> None:
-    check("PiecewiseLinearTransform", AROUND, **PIECES)
-    check("PiecewiseLinearTransform", AROUND, *[Weight(np.array(v, np.float32)) for v in PIECES.values()])
-
-
-def test_pieces_of_two_classes() -> None:
-    pieces = {name: values[:3] if name != "bounds" else values[:4] for name, values in PIECES.items()}
-    for x in (AROUND, AROUND[:, :1], AROUND[:, 0]):
-        check("PiecewiseLinearTransform", x, binary=1, free=(False,), **pieces)
-    check("PiecewiseLinearTransform", AROUND[:, 0], *map(np.float32, pieces.values()), binary=1)
-    check("PiecewiseLinearTransform", AROUND[:, 0], bounds=[-1.0, 1.0], slopes=[2.0], intercepts=[0.5], binary=1)
