@@ -30,11 +30,12 @@ _KEEPING = frozenset(
     """
     Abs Add AffineChannel Alias AliasWithName AveragePool AveragePool1D AveragePool2D AveragePool3D BatchPermutation
     BatchToSpace Ceil ChannelShuffle Clip Copy CopyCPUToGPU CopyFromCPUInput CopyGPUToCPU CopyOnDeviceLike Cube Div
-    Dropout Elu EnsureCPUOutput EnsureDense Exp Floor Gelu GroupNorm HardSigmoid InstanceNorm Int8Quantize LRN
-    LayerNorm LeakyRelu Log LpPool MaxPool MaxPool1D MaxPool2D MaxPool3D Mul NCHW2NHWC NHWC2NCHW Negative Normalize
-    PRelu PadImage Pow Relu ReluN ReplaceNaN ResizeNearest Scale Selu Sigmoid Sign Softmax Softplus Softsign
-    SpaceToBatch SpatialBN Sqr Sqrt StopGradient Sub Sum Swish Tanh ThresholdedRelu Transpose UpsampleBilinear
-    WeightedSum
+    Dropout Elu EnsureCPUOutput EnsureDense Exp Floor Gelu GroupNorm HardSigmoid InstanceNorm Int8Add Int8AddRelu
+    Int8AveragePool Int8AveragePoolRelu Int8ChannelShuffle Int8LeakyRelu Int8MaxPool Int8MaxPoolRelu Int8Quantize
+    Int8Relu Int8ResizeNearest Int8Sigmoid Int8Softmax Int8Sum Int8SumRelu Int8Transpose LRN LayerNorm LeakyRelu Log
+    LpPool MaxPool MaxPool1D MaxPool2D MaxPool3D Mul NCHW2NHWC NHWC2NCHW Negative Normalize PRelu PadImage Pow Relu
+    ReluN ReplaceNaN ResizeNearest Scale Selu Sigmoid Sign Softmax Softplus Softsign SpaceToBatch SpatialBN Sqr Sqrt
+    StopGradient Sub Sum Swish Tanh ThresholdedRelu Transpose UpsampleBilinear WeightedSum
     """.split()  # noqa: SIM905
 )
 

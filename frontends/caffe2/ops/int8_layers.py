@@ -38,7 +38,7 @@ from nxconvert.frontends.caffe2.table import (
     Value,
     caffe2,
 )
-from nxconvert.graph.dims import product
+from nxconvert.graph.dims import product, require
 
 # ---- convolution and fully connected ---------------------------------------------------------------------------------
 
@@ -48,8 +48,8 @@ def _layer(
 ) -> Value:
     """The products of a layer, ``[batch, out, *space]``, with its bias as uint8."""
     share = float32(x.scale) * float32(w.scale) / float32(scale)
-    axes = list(range(1, accumulated.rank - 1))
-    added = op.cast(op.Unsqueeze(bias.value, axes) if axes else bias.value, DataType.DOUBLE)
+    ones: list[Int] = [1] * (accumulated.rank - 2)
+    added = op.cast(op.reshape(bias.value, [accumulated.dims[1], *ones]), DataType.DOUBLE)
     return times(op, accumulated, factor(float(share)), zero_point, added, relu)
 
 
@@ -103,6 +103,8 @@ def int8_conv_transpose(
     _channels_last_only(order)
     form = window({name: value for name, value in args.items() if not name.startswith("dilation")}, 2)
     more = per_axis(args, "adj", 0, 2)
+    if any(added >= stride for added, stride in zip(more, form.strides, strict=True)):
+        raise LoweringError(f"the adj {more} is not less than the strides {list(form.strides)}")
     source = centred(op, channels_first(op, x.value), x.zero_point)
     weight = _centred_weight(op, channels_first(op, filter.value), filter.zero_point)
     channels = weight.dims[0]
@@ -153,6 +155,8 @@ def _register_add(*operators: str, relu: bool) -> None:
 
         Both factors are taken as integers of 22 bits or less, of one shift; only the sum is rounded.
         """
+        for have, want in zip(a.value.dims, b.value.dims, strict=True):
+            require(have, want)
         shares = [float(float32(x.scale) / float32(Y_scale)) for x in (a, b)]
         if not all(2.0**-14 <= share < 2.0**8 for share in shares):
             raise LoweringError(f"the scales of its operands are {shares[0]:g} and {shares[1]:g} times the result's")

@@ -193,7 +193,7 @@ def fused_rand_rowwise_to_float(op: Builder, data: Bytes) -> Value:
 
 
 @caffe2("ByteWeightDequant")
-def byte_weight_dequant(op: Builder, x: Bytes, *, shape: Ints = (), min: float = -3.0, max: float = 3.0) -> Value:
+def byte_weight_dequant(op: Builder, x: Value, *, shape: Ints = (), min: float = -3.0, max: float = 3.0) -> Value:
     """The first bytes of a tensor, or of a string of the model, between a minimum and a maximum."""
     sizes = [int(size) for size in shape]
     count = product(sizes)
