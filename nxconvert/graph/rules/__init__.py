@@ -175,6 +175,7 @@ from nxconvert.graph.rules import (  # noqa: E402
     sequence,  # noqa: F401
     shape,  # noqa: F401
     signal,  # noqa: F401
+    texts,  # noqa: F401
     vision,  # noqa: F401
     window,  # noqa: F401
 )
