@@ -8,7 +8,7 @@ needs it (:mod:`nxconvert.graph.equations`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from nxconvert.errors import InputError
@@ -58,25 +58,34 @@ def infer_inputs(
     """
     _refuse_missing(program, {*specs, *constants})
     known = dict(specs)
-    remarks: list[str] = []
+    taken: dict[str, str] = {}
     for name, spec in specs.items():
         if spec.dtype is None:
             usual = usual_form(program, name, first=False)
             known[name] = InputSpec(usual[0].dtype if usual else "float32", spec.dims)
     while True:
         try:
-            return _settle(program, known, constants), remarks
+            run = _settle(program, known, constants)
         except NeedInput as need:
             first = need.name == program.inputs({*specs, *constants})[0]
             usual = usual_form(program, need.name, first=first)
             if usual is None:
                 raise _ask(program, known, constants) from None
-            known[need.name], operator = usual
-            if operator:
-                remarks.append(
-                    f"the input {need.name} is taken as {known[need.name]}, the usual form for {operator}; declare it "
-                    "with --input if it is another"
-                )
+            known[need.name], taken[need.name] = usual
+        else:
+            return run, list(_remarks(run, taken))
+
+
+def _remarks(run: Run, taken: Mapping[str, str]) -> Iterator[str]:
+    """What inputs are taken as that an operator usually has in that form, but might have in another one."""
+    for value in run.op.inputs:
+        operator = taken.get(value.name or "")
+        if operator:
+            spec = spec_of(value.etype, [d if isinstance(d, int) else str(d) for d in value.dims])
+            yield (
+                f"the input {value.name} is taken as {spec}, the usual form for {operator}; declare it with --input if "
+                "it is another"
+            )
 
 
 def _settle(program: Program, specs: Mapping[str, InputSpec], constants: Mapping[str, Any]) -> Run:

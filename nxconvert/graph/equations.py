@@ -47,7 +47,7 @@ class Equations:
                 return {name: self._sizes[name] for name in symbols}
         if _name(a) and _name(b):
             # Of two sizes that may be equal or 1 nothing is known; of two that have to be equal, both are one.
-            return None if broadcast and not symbols <= self._sizes.keys() else {str(b): str(a)}
+            return None if broadcast and not symbols <= self._sizes.keys() else _one_name(str(a), str(b))
         solution = solve_linear(a, b)
         if solution is not None:
             return solution
@@ -85,6 +85,11 @@ def _symbols(value: Int) -> set[str]:
 
 def _name(value: Int) -> bool:
     return isinstance(value, Dim) and isinstance(value.atom, Symbol)
+
+
+def _one_name(a: str, b: str) -> dict[str, int | str]:
+    """Which of two names of one size gives way: `rois_batch` to `batch`, and else the second."""
+    return {a: b} if a.endswith(f"_{b}") else {b: a}
 
 
 def solve_linear(a: Int, b: Int) -> dict[str, int | str] | None:
