@@ -1,21 +1,32 @@
-"""The page of PyTorch's operators: up to date, and about all operators that it claims."""
+"""The pages of operators: up to date, and about all operators that they claim."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
-from docs import generate_operators as page
+from docs.generate_operators import PAGES
+from docs.operator_pages import caffe2
+from docs.operator_pages import pytorch as page
 
 
-def test_page_is_up_to_date() -> None:
-    assert page.PAGE.read_text() == page.render(), "run python -m docs.generate_operators"
+@pytest.mark.parametrize("module", PAGES, ids=lambda module: module.PAGE.stem)
+def test_page_is_up_to_date(module: ModuleType) -> None:
+    assert module.PAGE.read_text() == module.render(), "run python -m docs.generate_operators"
 
 
 def test_no_reason_for_what_is_read() -> None:
     assert not [name for name in page.REASONS if page.is_supported(name)]
+    assert not [name for name in caffe2.REASONS if caffe2.supported(name)]
+
+
+def test_registered_operators_are_listed(corpus: Path) -> None:
+    lines = (corpus / "caffe2" / "operators.tsv").read_text().splitlines()
+    fields = [line.split("\t") for line in lines if line and not line.startswith("#")]
+    assert [(line[0], line[1], line[4] == "yes") for line in fields] == [tuple(each) for each in caffe2.registered()]
 
 
 def test_core_operators_are_listed() -> None:
