@@ -125,7 +125,7 @@ def _moves(op: Builder, beam: _Beam, probabilities: Value, threshold: float) -> 
     last = op.GatherElements(beam.tokens, op.Unsqueeze(op.Max(op.Sub(beam.size, 1), 0), [2]), axis=2)
     valid = op.Greater(beam.total, NEVER)
     is_last = op.Equal(op.Range(0, labels, 1), last)
-    child = _children(op, beam, last, valid)
+    child = op.And(_children(op, beam.tokens, beam.size, beam), op.Unsqueeze(valid, [2]))
     last = op.Squeeze(last, [2])
     blank = op.Slice(probabilities, [0], [1], [1])
     here = op.Unsqueeze(probabilities, [1])
@@ -145,16 +145,16 @@ def _moves(op: Builder, beam: _Beam, probabilities: Value, threshold: float) -> 
     return _Moves(stay, extended, last, child)
 
 
-def _children(op: Builder, beam: _Beam, last: Value, valid: Value) -> Value:
-    """Whether prefix j is prefix i and a label more: bool[batch, i, j]."""
+def _children(op: Builder, tokens: Value, size: Value, beam: _Beam) -> Value:
+    """Whether prefix j of the beam is prefix i of some others and a label more: bool[batch, i, j]."""
     time = beam.tokens.dims[2]
     end = op.Equal(op.Range(0, time, 1), op.Sub(op.Unsqueeze(beam.size, [2]), 1))
-    parents = op.Where(end, 0, beam.tokens)
-    same = op.Equal(op.Unsqueeze(beam.tokens, [2]), op.Unsqueeze(parents, [1]))
+    parents = op.Unsqueeze(op.Where(end, 0, beam.tokens), [1])
+    same = op.Equal(op.Unsqueeze(tokens, [2]), parents)
     differing = op.ReduceSum(op.cast(op.Not(same), DataType.INT64), [3], keepdims=0)
-    longer = op.Equal(op.Add(op.Unsqueeze(beam.size, [2]), 1), op.Unsqueeze(beam.size, [1]))
-    both = op.And(op.Unsqueeze(valid, [2]), op.Unsqueeze(valid, [1]))
-    return op.And(op.And(op.Equal(differing, 0), longer), both)
+    longer = op.Equal(op.Add(op.Unsqueeze(size, [2]), 1), op.Unsqueeze(beam.size, [1]))
+    valid = op.Unsqueeze(op.Greater(beam.total, NEVER), [1])
+    return op.And(op.And(op.Equal(differing, 0), longer), valid)
 
 
 def _labels_of_children(op: Builder, child: Value, is_last: Value) -> Value:
@@ -227,15 +227,7 @@ def _seen(
     """The parts of the probabilities that each chosen prefix with a label more has after the step."""
     labels = moves.extended[0].dims[2]
     stays = op.Unsqueeze(op.Equal(column, 0), [2])
-    # Prefixes of the old beam that are a chosen one and a label.
-    time = beam.tokens.dims[2]
-    end = op.Equal(op.Range(0, time, 1), op.Sub(op.Unsqueeze(beam.size, [2]), 1))
-    parents = op.Unsqueeze(op.Where(end, 0, beam.tokens), [1])
-    same = op.Equal(op.Unsqueeze(tokens, [2]), parents)
-    differing = op.ReduceSum(op.cast(op.Not(same), DataType.INT64), [3], keepdims=0)
-    longer = op.Equal(op.Add(op.Unsqueeze(size, [2]), 1), op.Unsqueeze(beam.size, [1]))
-    valid = op.Unsqueeze(op.Greater(beam.total, NEVER), [1])
-    child = op.cast(op.And(op.And(op.Equal(differing, 0), longer), valid), DataType.FLOAT)
+    child = op.cast(_children(op, tokens, size, beam), DataType.FLOAT)
     is_last = op.Equal(op.Range(0, labels, 1), op.Unsqueeze(moves.last, [2]))
     results = []
     for stay, extended in zip(moves.stay[:2], moves.extended[:2], strict=True):

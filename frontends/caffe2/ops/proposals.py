@@ -143,7 +143,7 @@ def _kept(op: Builder, boxes: Value, fits: Value, rule: Rule, most: int) -> Valu
     ranks = op.Neg(op.cast(op.Range(0, boxes.dims[1], 1), DataType.FLOAT))
     ranks = op.Where(fits, ranks, NEVER)
     if boxes.dims[2] == 4 and 0 <= rule.overlap <= 1:
-        selected = selected_by_operator(op, boxes, op.Unsqueeze(ranks, [1]), rule, most, NEVER)
+        selected = selected_by_operator(op, boxes, op.Unsqueeze(ranks, [1]), rule, most)
         return op.Gather(selected, [0, 2], axis=1)
     kept = suppress(op, boxes, ranks, rule, max(most, 0))
     where = op.Transpose(op.NonZero(op.Greater(kept.score, NEVER)), perm=[1, 0])

@@ -72,7 +72,7 @@ def suppress(op: Builder, boxes: Value, scores: Value, rule: Rule, most: int) ->
 
 def _by_operator(op: Builder, boxes: Value, scores: Value, rule: Rule, most: int) -> Kept:
     keys = op.Unsqueeze(sorting_keys(op, scores), [1])
-    selected = selected_by_operator(op, boxes, keys, rule, most, NEVER)
+    selected = selected_by_operator(op, boxes, keys, rule, most)
     group, box = (op.Gather(selected, column, axis=1) for column in (0, 2))
     empty = op.expand(op.const(NEVER, DataType.FLOAT), scores.dims)
     found = op.GatherND(scores, op.Gather(selected, [0, 2], axis=1))
@@ -87,23 +87,22 @@ def _by_operator(op: Builder, boxes: Value, scores: Value, rule: Rule, most: int
     return Kept(op.ScatterND(empty, places, found), op.ScatterND(nothing, places, box))
 
 
-def selected_by_operator(op: Builder, boxes: Value, scores: Value, rule: Rule, most: int, above: float) -> Value:
+def selected_by_operator(op: Builder, boxes: Value, scores: Value, rule: Rule, most: int) -> Value:
     """Rows of group, 0 and box of those that are kept, best first: int64[kept, 3].
 
-    ``scores`` are float32[groups, 1, n], those of boxes that count being greater than ``above``. No box ends before it
-    starts.
+    ``scores`` are float32[groups, 1, n]; minus infinity where there is no box. No box ends before it starts.
     """
     if rule.plus_one:
         # The pixel that a box ends with belongs to it.
         boxes = op.Add(boxes, op.const([0.0, 0.0, 1.0, 1.0], DataType.FLOAT))
     else:
-        scores = _one_empty_box(op, boxes, scores, above)
+        scores = _one_empty_box(op, boxes, scores)
     limit = op.const([most if most > 0 else _UNLIMITED])
-    threshold, lowest = (op.const([x], DataType.FLOAT) for x in (rule.overlap, above))
+    threshold, lowest = (op.const([x], DataType.FLOAT) for x in (rule.overlap, NEVER))
     return op.NonMaxSuppression(boxes, scores, limit, threshold, lowest)
 
 
-def _one_empty_box(op: Builder, boxes: Value, scores: Value, above: float) -> Value:
+def _one_empty_box(op: Builder, boxes: Value, scores: Value) -> Value:
     """The scores without those of boxes of no area but for the best one of each group.
 
     What two of them share is 0 / 0 of them, which is not little enough for Caffe2; ONNX keeps them all.
@@ -112,10 +111,10 @@ def _one_empty_box(op: Builder, boxes: Value, scores: Value, above: float) -> Va
     empty = op.Equal(op.ReduceMin(op.Sub(ends, starts), [2], keepdims=0), 0.0)
     empty = op.Unsqueeze(empty, [1])
     # One place more, since there may be no box at all.
-    candidates = op.Pad(op.Where(empty, scores, above), [0, 0, 0, 0, 0, 1], above)
+    candidates = op.Pad(op.Where(empty, scores, NEVER), [0, 0, 0, 0, 0, 1], NEVER)
     best = op.ArgMax(candidates, axis=2, keepdims=1)
     later = op.And(empty, op.Not(op.Equal(op.Range(0, scores.dims[2], 1), best)))
-    return op.Where(later, above, scores)
+    return op.Where(later, NEVER, scores)
 
 
 # ---- one step a box --------------------------------------------------------------------------------------------------

@@ -27,7 +27,7 @@ def test_greedy(merge: int) -> None:
 @pytest.mark.parametrize("labels", [1, 2, 5])
 def test_beam_search(width: int, labels: int) -> None:
     """Prefixes fall out of the beam and come back, and of equally probable ones the first is taken."""
-    for seed in range(3):
+    for seed in range(2):
         x = probabilities(seed, 6, 3, labels)
         args = {"beam_width": width, "num_candidates": min(width, 2)}
         check("CTCBeamSearchDecoder", x, outputs=3, **args)
