@@ -19,6 +19,21 @@ from nxconvert.graph.builder import FOLD_LIMIT, Builder, Value
 from nxconvert.graph.constants import as_texts
 
 
+class _Same:
+    """What is equal to itself alone, as a part of a key: a net that is run again has the same parameters."""
+
+    __slots__ = ("item",)
+
+    def __init__(self, item: object) -> None:
+        self.item = item
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same) and other.item is self.item
+
+    def __hash__(self) -> int:
+        return id(self.item)
+
+
 def weight_of(op: Builder, tensor: Tensor, name: str) -> Value:
     """The parameter called ``name`` that a file holds.
 
@@ -26,7 +41,7 @@ def weight_of(op: Builder, tensor: Tensor, name: str) -> Value:
         ReadError: the file does not hold all of it.
     """
     dtype = dtype_of_array(tensor.dtype)
-    return op.weight(weight_tensor(tensor, dtype, tensor.dims, name), name, (name, id(tensor)))
+    return op.weight(weight_tensor(tensor, dtype, tensor.dims, name), name, (name, _Same(tensor)))
 
 
 def weight_of_values(op: Builder, values: Any, dtype: ir.DataType, shape: Sequence[int], name: str) -> Value:
@@ -43,7 +58,7 @@ def weight_of_values(op: Builder, values: Any, dtype: ir.DataType, shape: Sequen
         ReadError: there are not as many values as the shape asks for, or one does not fit in the dtype.
     """
     elements = values if isinstance(values, np.ndarray) else _listed(values)
-    return op.weight(weight_tensor(elements, dtype, shape, name), name, (name, id(values)))
+    return op.weight(weight_tensor(elements, dtype, shape, name), name, (name, _Same(values)))
 
 
 def _listed(values: Sequence[Any]) -> np.ndarray:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import onnx_ir as ir
 
 from nxconvert.frontends.caffe2.table import Builder, DataType, Int, LoweringError, Value
+from nxconvert.graph import segments
 from nxconvert.graph.rules.common import integers
 
 
@@ -47,5 +48,5 @@ def numbers_in(op: Builder, x: Value, hint: str, low: int | None = None) -> list
 
 
 def counting(op: Builder, size: Int, dtype: ir.DataType = DataType.INT64) -> Value:
-    """``0, 1, ..., size - 1``."""
-    return op.cast(op.Range(0, size, 1), dtype)
+    """``0, 1, ..., size - 1`` in a dtype."""
+    return op.cast(segments.counting(op, size), dtype)
