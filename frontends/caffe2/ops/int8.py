@@ -168,7 +168,8 @@ def _probabilities(scale: float, zero_point: int) -> None:
 @caffe2("Int8Sigmoid")
 def int8_sigmoid(op: Builder, x: Int8, *, Y_scale: float = 1.0, Y_zero_point: int = 0) -> Int8:
     _probabilities(Y_scale, Y_zero_point)
-    inverse = np.exp(-(float32(x.scale) * _levels(x)).astype(np.float64)).astype(np.float32)
+    with np.errstate(over="ignore"):
+        inverse = np.exp(-(float32(x.scale) * _levels(x)).astype(np.float64)).astype(np.float32)
     table = np.minimum(float32(256) / (float32(1) + inverse), float32(255))
     return _by_table(op, x, np.rint(table), Y_scale, Y_zero_point)
 
