@@ -34,6 +34,7 @@ class Seq:
         self._op = op
         self._lengths: Value | None = None
         self._mask: Value | None = None
+        self._longest: Int | None = None
 
     @property
     def lengths(self) -> Value:
@@ -49,6 +50,13 @@ class Seq:
             op = self._op
             self._mask = op.Less(op.Range(0, self.size, 1), op.Unsqueeze(self.lengths, [1]))
         return self._mask
+
+    @property
+    def longest(self) -> Int:
+        """The length of the longest sequence, which is less than the size if all are followed by something."""
+        if self._longest is None:
+            self._longest = self._op.symbol_of(self._op.ReduceMax(self.lengths, keepdims=0), "longest", low=1)
+        return self._longest
 
     def __repr__(self) -> str:
         return f"Seq({self.name!r}, {self.size})"

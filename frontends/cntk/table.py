@@ -114,7 +114,7 @@ cntk = CntkTable(
     {
         "Tensor": lambda x: isinstance(x, Tensor),
         "Axis": lambda x: isinstance(x, Axis),
-        "Axes": _is_list_of(Axis),
+        "tuple[Axis, ...]": _is_list_of(Axis),
         "int": lambda x: isinstance(x, int),
         "bool": lambda x: isinstance(x, (bool, int)),
         "float": lambda x: isinstance(x, (int, float)),

@@ -1,0 +1,208 @@
+"""Functions that make, change and take away sequence axes.
+
+Semantics: measured in CNTK 2.7. ``sequence.first``, ``last``, ``slice``, ``gather`` and ``scatter`` are networks of
+``Where``, ``PackedIndex``, ``GatherPacked`` and ``ScatterPacked``; reductions over time and attention are networks of
+``UnpackSequence``, which is where what is behind the end of sequences is replaced.
+"""
+
+from __future__ import annotations
+
+from nxconvert.frontends.cntk.dynamic import leading_dims, masked, with_axes
+from nxconvert.frontends.cntk.table import (
+    Axes,
+    Axis,
+    Builder,
+    Context,
+    DataType,
+    Int,
+    LoweringError,
+    Seq,
+    Tensor,
+    Value,
+    cntk,
+)
+
+
+@cntk("ReconcileDynamicAxis")
+def reconcile(op: Builder, x: Tensor, layout: Tensor, *, context: Context) -> Tensor:
+    """``x`` with the dynamic axes of ``layout``: the same for each of its steps, or its own steps on that axis."""
+    return Tensor(_spread(op, x, layout.axes, context.batch), layout.axes)
+
+
+def _spread(op: Builder, x: Tensor, axes: Axes, batch: Int) -> Value:
+    """[batch, sequence, *static] of something that may have fewer of these axes."""
+    own = x.axes.seq
+    if own is not None and axes.seq is None:
+        raise LoweringError("a sequence cannot become something that is none")
+    if x.axes.count == axes.count and (own is None or own.size == axes.seq.size):  # type: ignore[union-attr]
+        return x.value
+    if own is not None and axes.seq is not None:
+        return _resized(op, x.value, axes.seq.size)
+    return op.expand(with_axes(op, x, axes), (*leading_dims(axes, batch), *x.dims))
+
+
+def _resized(op: Builder, value: Value, size: Int) -> Value:
+    """[batch, steps, ...] cut, or continued with zeros, to so many steps."""
+    if value.dims[1] == size:
+        return value
+    batch, _, *dims = value.dims
+    more = op.expand(op.const(0.0, value.etype), (batch, size, *dims))
+    return _cut(op, op.Concat(value, more, axis=1), size)
+
+
+def _cut(op: Builder, value: Value, size: Int) -> Value:
+    """The first steps of [batch, steps, ...]."""
+    batch, _, *dims = value.dims
+    return op.reshape(op.Slice(value, [0], op.dims_tensor([size]), [1]), (batch, size, *dims))
+
+
+def _sequence(x: Tensor, what: str) -> Seq:
+    if x.axes.seq is None:
+        raise LoweringError(f"{what} is no sequence")
+    return x.axes.seq
+
+
+# ---- steps by their index --------------------------------------------------------------------------------------------
+
+
+@cntk("Where")
+def where(
+    op: Builder,
+    condition: Tensor,
+    *,
+    context: Context,
+    newDynamicAxes: tuple[Axis, ...],
+    newSequenceAxisLengthScalingFactor: int | None = None,
+    newSequenceAxisLengthAdditiveFactor: int = 0,
+) -> Tensor:
+    """The indices of the steps at which a condition holds, on an axis of their own.
+
+    The condition is a count rather than a flag: step t is there until there are as many indices as the condition adds
+    up to at t, rounded up. Measured: [2, 0, 1, 3] gives 0 0 2 3 3 3; six times 0.4 gives 0 2 5.
+    """
+    seq = _sequence(condition, "the condition")
+    count = Tensor(op.reshape(condition.value, (context.batch, seq.size)), condition.axes)
+    total = op.cast(op.Ceil(op.CumSum(masked(op, count, 0.0), 1)), DataType.INT64)
+    target = next((axis.name for axis in newDynamicAxes if axis.is_sequence), None)
+    if target is None:
+        index = op.ArgMax(op.cast(op.Greater(total, 0), DataType.INT32), axis=1, keepdims=0)
+        return Tensor(op.cast(index, condition.dtype), Axes(True))
+
+    def lengths() -> Value:
+        return op.Max(op.ReduceMax(total, [1], keepdims=0), 0)
+
+    if newSequenceAxisLengthScalingFactor == 0:
+        size: Int = newSequenceAxisLengthAdditiveFactor
+        made = Seq(target, size, lengths, op, made=True)
+    else:
+        longest = op.symbol_of(op.ReduceMax(total, keepdims=0), "steps", low=1)
+        made = context.new_axis(target, longest, lengths)
+    place = op.Unsqueeze(op.Range(0, made.size, 1), [1])
+    reached = op.Greater(op.Unsqueeze(total, [1]), place)
+    index = op.ArgMax(op.cast(reached, DataType.INT32), axis=2, keepdims=0)
+    return Tensor(op.cast(index, condition.dtype), Axes(True, made))
+
+
+@cntk("PackedIndex")
+def packed_index(op: Builder, source: Tensor, index: Tensor) -> Tensor:
+    """Where the steps are that indices mean, in CNTK's own layout; here the indices themselves."""
+    return index
+
+
+def _index(op: Builder, index: Tensor, batch: Int) -> Value:
+    """Indices as int64[batch, steps]; [batch, 1] of a single step."""
+    seq = index.axes.seq
+    value = op.reshape(index.value, (batch, 1 if seq is None else seq.size))
+    # Behind the end of a sequence there may be NaN, which no integer stands for.
+    if seq is not None:
+        value = masked(op, Tensor(value, index.axes), 0.0)
+    return op.cast(value, DataType.INT64)
+
+
+@cntk("GatherPacked")
+def gather_packed(op: Builder, source: Tensor, index: Tensor, *, context: Context) -> Tensor:
+    """The steps of ``source`` that indices mean, on the axis of the indices, or on none."""
+    seq = _sequence(source, "what is gathered from")
+    steps = op.Unsqueeze(_inside(op, _index(op, index, context.batch), seq.size), [2])
+    value = op.GatherND(with_axes(op, source, Axes(True, seq)), steps, batch_dims=1)
+    return Tensor(value if index.axes.seq is not None else op.Squeeze(value, [1]), index.axes)
+
+
+def _inside(op: Builder, index: Value, size: Int) -> Value:
+    return op.Max(op.Min(index, size - 1), 0)
+
+
+@cntk("ScatterPacked")
+def scatter_packed(op: Builder, x: Tensor, index: Tensor, layout: Tensor, *, context: Context) -> Tensor:
+    """The steps of ``x`` at the steps of ``layout`` that indices mean; zeros at all others."""
+    seq, own, batch = _sequence(layout, "what is scattered to"), index.axes.seq, context.batch
+    place = _index(op, index, batch)
+    if own is not None:  # what is behind the end goes to a step of its own, which is cut off
+        place = op.Where(own.mask, place, op.dim_value(seq.size))
+    steps = 1 if own is None else own.size
+    rank = x.rank
+    shape = (batch, steps, *x.dims)
+    value = _spread(op, x, index.axes, batch)
+    value = op.Unsqueeze(value, [1]) if own is None else value
+    place = op.Unsqueeze(place, list(range(2, 2 + rank))) if rank else place
+    zeros = op.expand(op.const(0.0, x.dtype), (batch, seq.size + 1, *x.dims))
+    scattered = op.ScatterElements(zeros, op.expand(place, shape), value, axis=1)
+    return Tensor(_cut(op, scattered, seq.size), Axes(True, seq))
+
+
+# ---- sequences as static axes ----------------------------------------------------------------------------------------
+
+
+@cntk("ToSequence")
+def to_sequence(
+    op: Builder, x: Tensor, lengths: Tensor | None = None, *, context: Context, newDynamicAxes: tuple[Axis, ...]
+) -> Tensor:
+    """The first static axis as a sequence axis, with the lengths given, or else its whole size."""
+    name = next(axis.name for axis in newDynamicAxes if axis.is_sequence)
+    size, batch = x.dims[0], context.batch
+
+    def given() -> Value:
+        if lengths is None:
+            return op.expand(op.dims_tensor([size]), (batch,))
+        return op.cast(op.reshape(lengths.value, (batch,)), DataType.INT64)
+
+    return Tensor(x.value, Axes(True, Seq(name, size, given, op, made=True)))
+
+
+@cntk("ToSequenceLike")
+def to_sequence_like(op: Builder, x: Tensor, layout: Tensor) -> Tensor:
+    """The first static axis as the sequence axis of ``layout``."""
+    seq = _sequence(layout, "the layout")
+    return Tensor(_resized(op, x.value, seq.size), Axes(True, seq))
+
+
+@cntk("UnpackSequence")
+def unpack_sequence(
+    op: Builder,
+    x: Tensor,
+    *,
+    sequenceUnpackPaddingValue: float = 0.0,
+    sequenceUnpackSuppressMaskOutput: bool = False,
+) -> Tensor | tuple[Tensor, Tensor]:
+    """The sequence axis as the first static axis, as long as the longest sequence, a number behind the end of shorter
+    ones; and 1 where there is a step, and 0 elsewhere.
+    """
+    seq = _sequence(x, "what is unpacked")
+    value = Tensor(_cut(op, masked(op, x, sequenceUnpackPaddingValue), seq.longest), Axes(True))
+    if sequenceUnpackSuppressMaskOutput:
+        return value
+    return value, Tensor(op.cast(_cut(op, seq.mask, seq.longest), x.dtype), Axes(True))
+
+
+@cntk("UnpackBatch")
+def unpack_batch(op: Builder, x: Tensor) -> Tensor:
+    """The batch as the first static axis."""
+    if x.axes.seq is not None:
+        raise LoweringError("the batch of sequences cannot become a static axis")
+    return Tensor(x.value)
+
+
+@cntk("ToBatch")
+def to_batch(op: Builder, x: Tensor) -> Tensor:
+    """The first static axis as the batch."""
+    return Tensor(x.value, Axes(True))
