@@ -21,7 +21,7 @@ import onnx_ir as ir
 
 from nxconvert.formats.cntk.dictionary import Axis
 from nxconvert.frontends.cntk.dynamic import Axes, Seq, Tensor
-from nxconvert.frontends.cntk.network import Node
+from nxconvert.frontends.cntk.network import Network, Node
 from nxconvert.graph.builder import Builder, Value
 from nxconvert.graph.dims import Dim, Int
 from nxconvert.graph.optable import Lowering, OpTable
@@ -45,11 +45,13 @@ class Context(Protocol):
         op: the builder of the graph, or of the body of a loop.
         batch: the size of the batch.
         node: the function that is lowered.
+        network: what it is in.
     """
 
     op: Builder
     batch: Int
     node: Node
+    network: Network
 
     def new_axis(self, name: str, size: Int, lengths: Callable[[], Value]) -> Seq:
         """A sequence axis that the model makes; one with the name of another one that it has made is that one.

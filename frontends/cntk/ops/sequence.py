@@ -8,6 +8,7 @@ Semantics: measured in CNTK 2.7. ``sequence.first``, ``last``, ``slice``, ``gath
 from __future__ import annotations
 
 from nxconvert.frontends.cntk.dynamic import leading_dims, masked, with_axes
+from nxconvert.frontends.cntk.idioms import Bounds, bounds
 from nxconvert.frontends.cntk.table import (
     Axes,
     Axis,
@@ -81,9 +82,12 @@ def where(
     up to at t, rounded up. Measured: [2, 0, 1, 3] gives 0 0 2 3 3 3; six times 0.4 gives 0 2 5.
     """
     seq = _sequence(condition, "the condition")
+    target = next((axis.name for axis in newDynamicAxes if axis.is_sequence), None)
+    slice_of = bounds(context.network, context.node.inputs[0])
+    if slice_of is not None and (target is None or newSequenceAxisLengthScalingFactor == 0):
+        return _slice_steps(op, condition, slice_of, context.batch, target, newSequenceAxisLengthAdditiveFactor)
     count = Tensor(op.reshape(condition.value, (context.batch, seq.size)), condition.axes)
     total = op.cast(op.Ceil(op.CumSum(masked(op, count, 0.0), 1)), DataType.INT64)
-    target = next((axis.name for axis in newDynamicAxes if axis.is_sequence), None)
     if target is None:
         index = op.ArgMax(op.cast(op.Greater(total, 0), DataType.INT32), axis=1, keepdims=0)
         return Tensor(op.cast(index, condition.dtype), Axes(True))
@@ -92,8 +96,7 @@ def where(
         return op.Max(op.ReduceMax(total, [1], keepdims=0), 0)
 
     if newSequenceAxisLengthScalingFactor == 0:
-        size: Int = newSequenceAxisLengthAdditiveFactor
-        made = Seq(target, size, lengths, op, made=True)
+        made = Seq(target, newSequenceAxisLengthAdditiveFactor, lengths, op, made=True)
     else:
         longest = op.symbol_of(op.ReduceMax(total, keepdims=0), "steps", low=1)
         made = context.new_axis(target, longest, lengths)
@@ -101,6 +104,29 @@ def where(
     reached = op.Greater(op.Unsqueeze(total, [1]), place)
     index = op.ArgMax(op.cast(reached, DataType.INT32), axis=2, keepdims=0)
     return Tensor(op.cast(index, condition.dtype), Axes(True, made))
+
+
+def _slice_steps(op: Builder, condition: Tensor, limits: Bounds, batch: Int, target: str | None, size: int) -> Tensor:
+    """The steps within bounds: so many at most on the axis ``target``, or the first of them on none."""
+    seq = _sequence(condition, "the condition")
+
+    def start() -> Value:
+        """int64[batch], or int64[1] where it is the same for all."""
+        if limits.last is None:
+            return op.const([limits.after], DataType.INT64)
+        return op.Max(op.Sub(seq.lengths, limits.last), limits.after)
+
+    def lengths() -> Value:
+        stop = op.Sub(seq.lengths, limits.before)
+        if limits.until is not None:
+            stop = op.Min(stop, limits.until)
+        return op.Max(op.Sub(stop, start()), 0)
+
+    if target is None:
+        return Tensor(op.cast(op.expand(start(), (batch,)), condition.dtype), Axes(True))
+    made = Seq(target, size, lengths, op, made=True)
+    index = op.Add(op.Unsqueeze(start(), [1]), op.Range(0, size, 1))
+    return Tensor(op.cast(op.expand(index, (batch, size)), condition.dtype), Axes(True, made))
 
 
 @cntk("PackedIndex")
