@@ -1,0 +1,79 @@
+"""Products of matrices and tensors.
+
+Files list the right operand before the left one. Sources of the semantics: CNTK 2.7, measured.
+"""
+
+from __future__ import annotations
+
+import math
+
+from nxconvert.frontends.cntk.dynamic import Axes, aligned, leading_dims, masked
+from nxconvert.frontends.cntk.table import Builder, Context, Int, LoweringError, Tensor, Value, cntk
+from nxconvert.graph.dims import require
+
+_REDUCES_SEQUENCE = -2
+
+
+def _product(dims: tuple[Int, ...]) -> Int:
+    return math.prod(dims, start=1)
+
+
+@cntk("Times")
+def times(
+    op: Builder, right: Tensor, left: Tensor, *, outputRank: int, context: Context, inferInputRankToMap: int = -1
+) -> Tensor:
+    """``[*m, *k]`` by ``[*k, *n]`` is ``[*m, *n]``, where n are the last `outputRank` sizes of the right operand."""
+    if inferInputRankToMap == _REDUCES_SEQUENCE:
+        return _over_time(op, right, left, outputRank)
+    contracted = right.rank - outputRank
+    if not 0 <= contracted <= left.rank:
+        raise LoweringError(
+            f"operands of {left.rank} and {right.rank} axes have no product with {outputRank} axes of the right one"
+        )
+    return _contract(op, left, right, contracted, context)
+
+
+def _contract(op: Builder, left: Tensor, right: Tensor, contracted: int, context: Context) -> Tensor:
+    """The sum over the last axes of the left operand and as many first ones of the right one."""
+    kept = left.rank - contracted
+    rows, columns = left.dims[:kept], right.dims[contracted:]
+    for a, b in zip(left.dims[kept:], right.dims[:contracted], strict=True):
+        require(a, b)
+    inner = _product(right.dims[:contracted])
+    first = _matrix(op, left, context, (_product(rows), inner))
+    second = _matrix(op, right, context, (inner, _product(columns)))
+    (x, y), axes = aligned(op, first, second)
+    return Tensor(op.reshape(op.MatMul(x, y), (*leading_dims(axes, context.batch), *rows, *columns)), axes)
+
+
+def _matrix(op: Builder, x: Tensor, context: Context, dims: tuple[Int, Int]) -> Tensor:
+    """A tensor as one matrix a sample."""
+    return x if x.dims == dims else x.of(op.reshape(x.value, (*leading_dims(x.axes, context.batch), *dims)))
+
+
+def _over_time(op: Builder, right: Tensor, left: Tensor, output_rank: int) -> Tensor:
+    """The sum over the steps of a sequence of the outer products of both operands' samples."""
+    if output_rank != right.rank or left.axes.seq is None or right.axes.seq is None:
+        raise LoweringError("a product over a sequence axis has two sequences, and no static axis that it sums over")
+    aligned(op, left, right)  # they are on one axis
+    batch, size = left.value.dims[0], left.axes.seq.size
+    x = op.reshape(masked(op, left, 0.0), (batch, size, _product(left.dims)))
+    y = op.reshape(masked(op, right, 0.0), (batch, size, _product(right.dims)))
+    value: Value = op.MatMul(op.Transpose(x, perm=[0, 2, 1]), y)
+    return Tensor(op.reshape(value, (batch, *left.dims, *right.dims)), Axes(True))
+
+
+@cntk("TransposeTimes")
+def transpose_times(op: Builder, right: Tensor, left: Tensor, *, outputRank: int, context: Context) -> Tensor:
+    """``[*m, k]`` by ``[n, k]`` is ``[*m, n]``: the right operand has its last axis first for the product.
+
+    A right operand of one axis is ``[k]``, a single row, and the result has a last axis of 1.
+    """
+    if outputRank != 1 or not 1 <= right.rank <= 2:
+        raise LoweringError("the transposed operand of a product has one axis or two")
+    last = right.value.rank - 1
+    if right.rank == 1:
+        turned = op.Unsqueeze(right.value, [last + 1])
+    else:
+        turned = op.Transpose(right.value, perm=[*range(last - 1), last, last - 1])
+    return times(op, right.of(turned), left, outputRank=1, context=context)

@@ -1,0 +1,44 @@
+"""Products and batch normalization; the values were measured in CNTK 2.7, or follow from the definition by hand."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import numpy as np
+import onnx_ir as ir
+import onnxruntime as ort
+import pytest
+
+from nxconvert.frontends.cntk.dynamic import Axes, Seq, Tensor
+from nxconvert.frontends.cntk.ops import linear, norm
+from nxconvert.graph.builder import Builder
+from nxconvert.graph.finish import finish
+
+NAN = np.nan
+
+
+def run(op: Builder, result: Tensor, feeds: dict) -> np.ndarray:
+    proto = ir.to_proto(finish(op, {"y": result.value}))
+    session = ort.InferenceSession(proto.SerializeToString(), providers=["CPUExecutionProvider"])
+    return session.run(None, feeds)[0]
+
+
+def test_times_over_time_ignores_what_follows_a_sequence() -> None:
+    op = Builder()
+    batch, size = op.dim("batch"), op.dim("sequence")
+    lengths = op.input("lengths", ir.DataType.INT64, [batch])
+    axes = Axes(True, Seq("axis", size, lambda: lengths, op, made=False))
+    x = Tensor(op.input("x", ir.DataType.FLOAT, [batch, size, 2]), axes)
+    context = SimpleNamespace(op=op, batch=batch)
+    result = linear.times(op, x, x, outputRank=1, context=context, inferInputRankToMap=-2)
+    feeds = {"x": np.array([[[1, 2], [3, 4], [NAN, NAN]]], np.float32), "lengths": np.array([2])}
+    np.testing.assert_array_equal(run(op, result, feeds), [[[10, 14], [14, 20]]])
+
+
+@pytest.mark.parametrize("spatial", [True, False])
+def test_batch_normalization_divides_by_the_root_of_the_variance(spatial: bool) -> None:
+    op = Builder()
+    x = Tensor(op.input("x", ir.DataType.FLOAT, [op.dim("batch"), 1]), Axes(True))
+    one, zero = (Tensor(op.const(np.array([v], np.float32))) for v in (1, 0))
+    result = norm.batch_normalization(op, x, one, zero, zero, zero, zero, spatial=spatial, epsilon=1e-5)
+    np.testing.assert_allclose(run(op, result, {"x": np.ones((1, 1), np.float32)}), [[316.2278]], rtol=1e-5)
