@@ -5,8 +5,9 @@ Every message is a paragraph for a person: what is wrong, where it is, and what 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 class NxConvertError(Exception):
@@ -54,6 +55,16 @@ class Unsupported:
         why = f": {self.why}" if self.why else ""
         where = f" at {self.where}" if self.where else ""
         return f"{self.what}{times}{where}{why}"
+
+
+def counted(items: Iterable[Unsupported]) -> list[Unsupported]:
+    """One item for each operator, the first of it, with how often it occurs."""
+    found: dict[str, Unsupported] = {}
+    counts: Counter[str] = Counter()
+    for item in items:
+        found.setdefault(item.what, item)
+        counts[item.what] += 1
+    return [replace(item, count=counts[what]) for what, item in found.items()]
 
 
 class UnsupportedError(NxConvertError):

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nxconvert.errors import ReadError, Unsupported, UnsupportedError
+from nxconvert.errors import ReadError, Unsupported, UnsupportedError, counted
 from nxconvert.formats.caffe2 import OperatorDef
 from nxconvert.frontends.caffe2 import (
     control,  # noqa: F401  (registers its handlers)
@@ -119,14 +118,10 @@ class Program:
         Raises:
             UnsupportedError: listing all of them.
         """
-        found: dict[str, Unsupported] = {}
-        counts: Counter[str] = Counter()
-        for operator in liveness.every([*self._init, *self.operators]):
-            if not supported(operator.type):
-                counts[operator.type] += 1
-                found.setdefault(operator.type, Unsupported(operator.type, "", where(operator)))
-        if found:
-            raise UnsupportedError([replace(item, count=counts[what]) for what, item in found.items()])
+        operators = liveness.every([*self._init, *self.operators])
+        missing = counted(Unsupported(each.type, "", where(each)) for each in operators if not supported(each.type))
+        if missing:
+            raise UnsupportedError(missing)
 
     def run(self, specs: Mapping[str, InputSpec], constants: Mapping[str, Any]) -> Run:
         """Runs the nets.

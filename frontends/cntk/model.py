@@ -5,12 +5,11 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import onnx_ir as ir
 
-from nxconvert.errors import Unsupported, UnsupportedError
+from nxconvert.errors import Unsupported, UnsupportedError, counted
 from nxconvert.formats.cntk.model import Model, read_model
 from nxconvert.frontends.cntk import loops, ops  # noqa: F401  (fill the table)
 from nxconvert.frontends.cntk.lower import Lowerer, where
@@ -87,14 +86,9 @@ def _is_criterion(output: Output) -> bool:
 
 def _check(network: Network) -> None:
     """Refuses a network with functions that nothing can be made of, listing all of them."""
-    found: dict[str, Unsupported] = {}
-    counts: Counter[str] = Counter()
-    for node in network.nodes.values():
-        if node.op not in cntk:
-            counts[node.op] += 1
-            found.setdefault(node.op, Unsupported(node.op, "", where(node)))
-    if found:
-        raise UnsupportedError([replace(item, count=counts[what]) for what, item in found.items()])
+    missing = counted(Unsupported(each.op, "", where(each)) for each in network.nodes.values() if each.op not in cntk)
+    if missing:
+        raise UnsupportedError(missing)
 
 
 def _names(network: Network) -> dict[str, str]:

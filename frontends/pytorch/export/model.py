@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import onnx_ir as ir
 
-from nxconvert.errors import ReadError, Unsupported, UnsupportedError
+from nxconvert.errors import ReadError, Unsupported, UnsupportedError, counted
 from nxconvert.formats.torch_export import Program
 from nxconvert.frontends.pytorch import ops  # noqa: F401  (fills the table)
 from nxconvert.frontends.pytorch.dtypes import COMPLEX, DataType
@@ -46,7 +45,7 @@ def lower_program(program: Program, options: ReadOptions) -> ir.Model:
     """
     signature = read_signature(program, options.inputs, options.constants)
     options.progress("lowering", None)
-    missing = _counted(unsupported(program.graph))
+    missing = counted(unsupported(program.graph))
     if missing:
         raise UnsupportedError(missing)
     run = _Run(program, signature, frozenset())
@@ -64,23 +63,6 @@ def lower_program(program: Program, options: ReadOptions) -> ir.Model:
     if ranges:
         model.metadata_props[RANGES_KEY] = json.dumps(ranges, separators=(",", ":"))
     return model
-
-
-def _counted(items: Iterator[Unsupported]) -> list[Unsupported]:
-    found: dict[str, Unsupported] = {}
-    counts: Counter[str] = Counter()
-    for item in items:
-        found.setdefault(item.what, item)
-        counts[item.what] += 1
-    return [replace(item, count=counts[what]) for what, item in found.items()]
-
-
-@dataclass
-class _Weight:
-    """A stored tensor under the name that the program has for it."""
-
-    name: str
-    box: Box
 
 
 class _Run:
@@ -107,7 +89,7 @@ class _Run:
         self._state = state
         self._runner = Runner(self.op, self._note)
         self._tensors = Tensors(self.op)
-        self._weights: dict[str, _Weight] = {}
+        self._weights: dict[str, Box] = {}
         try:
             self._go()
         except (LoweringError, GraphTypeError) as error:
@@ -132,7 +114,7 @@ class _Run:
                 self._runner.content(cell)
         changed = self._runner.journal.close(block)
         self.mutated = self._changed(boxes, changed)
-        self.changed = self._changed({weight.name: weight.box for weight in self._weights.values()}, changed)
+        self.changed = self._changed(self._weights, changed)
         for kind, name, value in replaced:
             if kind == "user_input_mutation":
                 self.mutated[users[name].name if name in users else name] = value
@@ -168,7 +150,7 @@ class _Run:
     def _stored(self, name: str) -> Box:
         """A parameter, buffer or constant; an input of the graph if it is state."""
         if name in self._weights:
-            return self._weights[name].box
+            return self._weights[name]
         raw = self._program.tensors.get(name)
         if raw is None:
             raise ReadError(f"the archive is incomplete: the tensor {name!r} is missing.")
@@ -179,7 +161,7 @@ class _Run:
             box.born = BEFORE_EVERYTHING
         else:
             box = self._tensors.load(raw, name)
-        self._weights[name] = _Weight(name, box)
+        self._weights[name] = box
         return box
 
     def _results(self, results: Sequence[Any]) -> tuple[dict[str, Value], list[tuple[str, str, Value]]]:
