@@ -121,6 +121,17 @@ class Machine:
             raise LoweringError(f"the blob '{name}' {blob.why}")
         return blob
 
+    def tensor(self, name: str) -> Value:
+        """What a blob holds, which has to be a tensor.
+
+        Raises:
+            LoweringError: it holds something else, or nothing.
+        """
+        value = self.operand(name)
+        if not isinstance(value, Value):
+            raise LoweringError(f"the blob '{name}' is no tensor")
+        return value
+
     def bind(self, names: Sequence[str], results: Any) -> None:
         """Writes results to the blobs that an operator's outputs name."""
         results = tuple(results) if isinstance(results, (tuple, list)) else (results,)

@@ -113,15 +113,15 @@ def _of_length(items: list, others: Sequence) -> list:
 def recurrent_network(m: Machine, operator: OperatorDef) -> None:
     """Runs the step net over the sequence; binds outputs and states."""
     network = recurrence(operator)
-    sequence = tensor(m, network.sequence)
+    sequence = m.tensor(network.sequence)
     if sequence.rank < 2:
         raise LoweringError(f"its sequence '{network.sequence}' has {sequence.rank} dims; it needs steps and batch")
     for name in operator.outputs:
         m.blobs[name] = NO_TENSOR
-    if rnn_cells.recognize(m, network):
-        return
     steps, batch = sequence.dims[0], sequence.dims[1]
-    initial = {state: _initial_state(m.op, tensor(m, blob), batch) for state, blob in network.states.items()}
+    initial = {state: _initial_state(m.op, m.tensor(blob), batch) for state, blob in network.states.items()}
+    if rnn_cells.recognize(m, network, initial):
+        return
     whole = _scan(m, network, initial, steps)
     for state, output, offset in network.aliases:
         if state not in whole:
@@ -130,14 +130,6 @@ def recurrent_network(m: Machine, operator: OperatorDef) -> None:
     for state in initial:
         if state in m.wanted:  # the states themselves are blobs, too
             m.blobs[state] = _stretch(m.op, initial[state], *whole[state], 0)
-
-
-def tensor(m: Machine, name: str) -> Value:
-    """A blob that has to be a tensor."""
-    value = m.operand(name)
-    if not isinstance(value, Value):
-        raise LoweringError(f"the blob '{name}' is no tensor")
-    return value
 
 
 def _initial_state(op: Builder, value: Value, batch: Int) -> Value:
@@ -177,7 +169,7 @@ def _scan(m: Machine, network: Recurrence, initial: dict[str, Value], steps: Int
     scanned: dict[str, Value] = {network.timestep: op.cast(op.Range(0, steps, 1), DataType.INT32)}
     sequences = [link for link in network.reads if link.external not in initial]
     for link in sequences:
-        scanned.setdefault(link.internal, _windows(op, tensor(m, link.external), link, steps))
+        scanned.setdefault(link.internal, _windows(op, m.tensor(link.external), link, steps))
     body = op.child()
     with m.inside(body) as blobs:
         held = {state: body.input(state, value.etype, value.dims) for state, value in initial.items()}
@@ -231,7 +223,7 @@ def _result(m: Machine, network: Recurrence, state: str, held: Value) -> Value:
     name, offset = network.results[state]
     if offset != held.dims[0]:
         raise LoweringError(f"the result '{name}' is linked to step {offset} of '{state}', not to the next one")
-    return m.op.reshape(tensor(m, name), (1, *held.dims[1:]))
+    return m.op.reshape(m.tensor(name), (1, *held.dims[1:]))
 
 
 def _shifted(op: Builder, held: Value, result: Value) -> Value:

@@ -8,13 +8,15 @@ there on (zeros with ``drop_states``), ONNX puts out zeros and the last states. 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from nxconvert.frontends.caffe2 import liveness
 from nxconvert.frontends.caffe2.machine import Machine
-from nxconvert.frontends.caffe2.table import Builder, DataType, Value
+from nxconvert.frontends.caffe2.table import DataType, LoweringError, Value
 from nxconvert.graph.gates import Rows, stacked
 
 if TYPE_CHECKING:
@@ -56,8 +58,14 @@ class Product:
     bias: str
 
 
-def recognize(m: Machine, network: Recurrence) -> bool:
-    """Binds the outputs of a recurrence that is a known cell, and says whether it is one."""
+def recognize(m: Machine, network: Recurrence, initial: Mapping[str, Value]) -> bool:
+    """Binds the outputs of a recurrence that is a known cell, and says whether it is one.
+
+    Args:
+        m: the machine.
+        network: the recurrence.
+        initial: the initial steps of each state, [1, batch, hidden].
+    """
     terms = _terms(network)
     sequence = m.operand(network.sequence)
     origin = m.made.get(sequence) if isinstance(sequence, Value) else None
@@ -75,7 +83,7 @@ def recognize(m: Machine, network: Recurrence) -> bool:
     cell = _cell(results, held, Term("blob", (inputs[0].internal,)))
     if cell is None or _is_seen(m, network, cell):
         return False
-    _emit(m, network, cell, origin[1])
+    _emit(m, network, cell, origin[1], [initial[state] for state in cell.states])
     return True
 
 
@@ -254,19 +262,20 @@ def _is_seen(m: Machine, network: Recurrence, cell: Cell) -> bool:
     )
 
 
-def _emit(m: Machine, network: Recurrence, cell: Cell, projection: Sequence[Any]) -> None:
+def _emit(m: Machine, network: Recurrence, cell: Cell, projection: Sequence[Any], states: Sequence[Value]) -> None:
     op = m.op
     x, weight, bias = projection
-    recurrent = [[Rows(_weight(m, p.weight), cell.recurrent_order) for p in cell.products]]
-    biases = [Rows(bias, cell.order), *(Rows(_weight(m, p.bias), cell.recurrent_order) for p in cell.products)]
+    recurrent = [[Rows(m.tensor(p.weight), cell.recurrent_order) for p in cell.products]]
+    biases = [Rows(bias, cell.order), *(Rows(m.tensor(p.bias), cell.recurrent_order) for p in cell.products)]
     hidden = recurrent[0][0].value.dims[1]
-    steps, batch = x.dims[0], x.dims[1]
+    steps = x.dims[0]
     lengths = m.operand(cell.lengths) if cell.lengths else None
-    states = [_initial(op, _weight(m, network.states[state]), batch) for state in cell.states]
     if cell.forget_bias:
-        forget = [0.0] * 4 * int(str(hidden))
-        forget[int(str(hidden)) : 2 * int(str(hidden))] = [cell.forget_bias] * int(str(hidden))
-        biases[-1] = Rows(op.Add(biases[-1].value, op.const(forget, DataType.FLOAT)), cell.recurrent_order)
+        if not isinstance(hidden, int):
+            raise LoweringError("the size of a recurrent weight is not known")
+        # Caffe2's second gate of four.
+        forget = np.repeat(np.array([0, cell.forget_bias, 0, 0], np.float32), hidden)
+        biases[-1] = Rows(op.Add(biases[-1].value, op.const(forget)), cell.recurrent_order)
     results = getattr(op, cell.op_type)(
         x,
         stacked(op, [[Rows(weight, cell.order)]], cell.op_type.lower()),
@@ -293,15 +302,3 @@ def _emit(m: Machine, network: Recurrence, cell: Cell, projection: Sequence[Any]
     for state, output, offset in network.aliases:
         if output in m.wanted:
             m.blobs[output] = y if offset == 1 else finals[state]
-
-
-def _weight(m: Machine, name: str) -> Value:
-    value = m.operand(name)
-    assert isinstance(value, Value)
-    return value
-
-
-def _initial(op: Builder, value: Value, batch: Any) -> Value:
-    if value.rank == 1:
-        return op.expand(op.reshape(value, (1, 1, value.dims[0])), (1, batch, value.dims[0]))
-    return op.reshape(value, (1, *value.dims)) if value.rank == 2 else value
