@@ -10,6 +10,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import BinaryIO
 
+from nxconvert.formats.varints import read_varint
+
 _VARINT, _BYTES = 0, 2
 _GRAPH = 7
 #: The wire type of each field of `ModelProto`.
@@ -31,13 +33,13 @@ def looks_like_onnx(path: Path) -> bool:
 def _has_graph(file: BinaryIO, size: int) -> bool:
     versioned = False
     for _ in range(_MAX_FIELDS):
-        tag = _varint(file)
+        tag = read_varint(file)
         if tag is None:
             return False
         field, wire_type = tag >> 3, tag & 7
         if _FIELDS.get(field) != wire_type:
             return False
-        value = _varint(file)
+        value = read_varint(file)
         if value is None:
             return False
         if wire_type == _VARINT:
@@ -48,16 +50,3 @@ def _has_graph(file: BinaryIO, size: int) -> bool:
         else:
             file.seek(value, 1)
     return False
-
-
-def _varint(file: BinaryIO) -> int | None:
-    """The next variable-length integer, or None where the file ends or there is none."""
-    result = 0
-    for shift in range(0, 70, 7):
-        byte = file.read(1)
-        if not byte:
-            return None
-        result |= (byte[0] & 0x7F) << shift
-        if byte[0] < 0x80:
-            return result
-    return None

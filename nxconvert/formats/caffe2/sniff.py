@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from nxconvert.formats.protobuf import NUMBERS, Message
+from nxconvert.formats.varints import read_varint
 
 from .schema import NET, OPERATOR
 
@@ -138,21 +139,9 @@ def _is_operator(file: BinaryIO, end: int) -> bool:
 
 def _field(file: BinaryIO, message: Message) -> tuple[int, int, int] | None:
     """The next field's number, wire type, and length or value; None where there is none of `message`."""
-    tag, value = _varint(file), None
+    tag, value = read_varint(file), None
     if tag is not None:
         field = message.by_tag.get(tag)
         if field is not None and tag & 7 in (0, 2) and (tag & 7 == 2 or field.kind in NUMBERS):
-            value = _varint(file)
+            value = read_varint(file)
     return None if tag is None or value is None else (tag >> 3, tag & 7, value)
-
-
-def _varint(file: BinaryIO) -> int | None:
-    result = 0
-    for shift in range(0, 70, 7):
-        byte = file.read(1)
-        if not byte:
-            return None
-        result |= (byte[0] & 0x7F) << shift
-        if byte[0] < 0x80:
-            return result
-    return None

@@ -71,7 +71,8 @@ _TYPES: dict[int, tuple[str, Any]] = {
     1: ("bool", False), 2: ("int", 0), 3: ("size", 0), 4: ("float", 0.0), 5: ("double", 0.0), 6: ("string", ""),
     7: ("shape", {}), 8: ("axis", {}), 9: ("vector", {}), 10: ("dictionary", {}), 11: ("array", {}),
 }  # fmt: skip
-_DTYPES = {
+#: The dtypes by CNTK's numbers.
+DTYPES = {
     1: ir.DataType.FLOAT,
     2: ir.DataType.DOUBLE,
     4: ir.DataType.FLOAT16,
@@ -213,7 +214,7 @@ class _Decoder:
         return self._array(value) if name == "array" else value
 
     def _array(self, message: dict[str, Any]) -> Array:
-        dtype = _DTYPES.get(message.get("dtype", 0))
+        dtype = DTYPES.get(message.get("dtype", 0))
         if dtype is None:
             raise ReadError(f"{self._file.path} has an array of the unknown dtype {message.get('dtype', 0)}.")
         shape = _shape(message.get("shape", {}))

@@ -10,15 +10,8 @@ from typing import Any
 import onnx_ir as ir
 
 from nxconvert.errors import ReadError
-from nxconvert.formats.cntk.dictionary import Array, Axis, read_dictionary
+from nxconvert.formats.cntk.dictionary import DTYPES, Array, Axis, read_dictionary
 
-_DTYPES = {
-    1: ir.DataType.FLOAT,
-    2: ir.DataType.DOUBLE,
-    4: ir.DataType.FLOAT16,
-    5: ir.DataType.INT8,
-    6: ir.DataType.INT16,
-}
 INPUT, OUTPUT, PARAMETER, CONSTANT, PLACEHOLDER = range(5)
 
 
@@ -139,7 +132,7 @@ def _variable(item: Mapping[str, Any]) -> Variable:
     return Variable(
         str(item["uid"]),
         int(item["kind"]),
-        _DTYPES.get(int(item["data_type"])),
+        DTYPES.get(int(item["data_type"])),
         tuple(reversed(item["shape"])),
         tuple(item.get("dynamic_axis") or ()),
         bool(item.get("is_sparse", False)),
