@@ -284,6 +284,46 @@ def _learn(value: ir.Value, equal: ir.Value) -> None:
 _CONTROL_FLOW = frozenset({"If", "Loop", "Scan", "SequenceMap"})
 
 
+def put_behind(
+    value: ir.Value,
+    op_type: str,
+    operands: Sequence[ir.Value],
+    attributes: Sequence[ir.Attr],
+    shape: ir.Shape | None,
+    users: Iterable[ir.Node],
+    names: Names,
+) -> None:
+    """Puts a node behind a value, whose result `users` take instead; as a graph output it takes the value's name.
+
+    Args:
+        value: what some node computes.
+        op_type: the new node's operator.
+        operands: its inputs behind the value.
+        attributes: its attributes.
+        shape: of its result.
+        users: nodes that read the value.
+        names: of the model.
+    """
+    maker = value.producer()
+    assert maker is not None
+    assert maker.graph is not None
+    graph = maker.graph
+    name = names.unique(f"{maker.name or maker.op_type}/{op_type}")
+    whole = ir.Value(name=name, type=value.type, shape=shape)
+    node = ir.Node("", op_type, [value, *operands], attributes, outputs=[whole], name=name)
+    node.metadata_props.update(maker.metadata_props)
+    graph.insert_after(maker, node)
+    for user in dict.fromkeys(users):
+        for i, operand in enumerate(user.inputs):
+            if operand is value:
+                user.replace_input_with(i, whole)
+    if value.is_graph_output():
+        for i, output in enumerate(graph.outputs):
+            if output is value:
+                graph.outputs[i] = whole
+        whole.name, value.name = value.name, name
+
+
 def subgraphs(node: ir.Node) -> Sequence[ir.Graph]:
     """The graphs in the attributes of `node`."""
     if node.domain == "" and node.op_type not in _CONTROL_FLOW:

@@ -21,6 +21,7 @@ from nxconvert.passes.rewriting import (
     only_use,
     optional_outputs_unused,
     producer,
+    put_behind,
     rank,
     remove,
     used,
@@ -354,22 +355,7 @@ class _Flattening:
 
     def _leave(self, value: ir.Value, vector: ir.Value, dims: Lead, users: list[ir.Node]) -> None:
         """Gives those who need it the value with all its dims."""
-        maker = value.producer()
-        assert maker is not None
-        name = self._names.unique(f"{maker.name or maker.op_type}/Reshape")
-        whole = ir.Value(name=name, type=value.type, shape=ir.Shape(dims))
-        node = ir.Node("", "Reshape", [value, vector], outputs=[whole], name=name)
-        node.metadata_props.update(maker.metadata_props)
-        self._graph.insert_after(maker, node)
-        for user in dict.fromkeys(users):
-            for i, operand in enumerate(user.inputs):
-                if operand is value:
-                    user.replace_input_with(i, whole)
-        if value.is_graph_output():
-            for i, output in enumerate(self._graph.outputs):
-                if output is value:
-                    self._graph.outputs[i] = whole
-            whole.name, value.name = value.name, name
+        put_behind(value, "Reshape", [vector], [], ir.Shape(dims), users, self._names)
 
 
 def _product(dims: Lead) -> int | str:

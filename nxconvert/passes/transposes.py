@@ -18,6 +18,7 @@ from nxconvert.passes.rewriting import (
     int_attribute,
     integers,
     producer,
+    put_behind,
     rank,
     remove,
     transpose_perm,
@@ -299,19 +300,5 @@ class _Reordering:
                 rest.append(user)
         if not rest and not value.is_graph_output():
             return
-        maker = value.producer()
-        assert maker is not None
-        name = self._names.unique(f"{maker.name or maker.op_type}/Transpose")
-        whole = ir.Value(name=name, type=value.type, shape=shape)
-        node = ir.Node("", "Transpose", [value], [ir.AttrInt64s("perm", self._perm)], outputs=[whole], name=name)
-        node.metadata_props.update(maker.metadata_props)
-        self._graph.insert_after(maker, node)
-        for user in rest:
-            for i, operand in enumerate(user.inputs):
-                if operand is value:
-                    user.replace_input_with(i, whole)
-        if value.is_graph_output():
-            for i, output in enumerate(self._graph.outputs):
-                if output is value:
-                    self._graph.outputs[i] = whole
-            whole.name, value.name = value.name, name
+        order = ir.AttrInt64s("perm", self._perm)
+        put_behind(value, "Transpose", [], [order], shape, rest, self._names)
