@@ -15,7 +15,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 import onnx_ir as ir
 
@@ -27,11 +27,18 @@ from nxconvert.graph.dims import Dim, Int
 from nxconvert.graph.optable import Lowering, OpTable
 
 __all__ = [
-    "Axes", "Axis", "Builder", "Context", "DataType", "Dim", "Int", "LoweringError", "Node", "Seq", "Tensor", "Value",
-    "axis", "cntk",
+    "Axes", "Axis", "Bools", "Builder", "Context", "DataType", "Dim", "Floats", "Int", "Ints", "LoweringError", "Node",
+    "Seq", "Shape", "Tensor", "Value", "axis", "cntk",
 ]  # fmt: skip
 
 DataType = ir.DataType
+
+# Kinds of attributes; what a file holds as a vector is a list.
+Ints: TypeAlias = "Sequence[int]"
+Floats: TypeAlias = "Sequence[float]"
+Bools: TypeAlias = "Sequence[bool]"
+#: Sizes in CNTK's column-major order, that of the last axis first; -1 is one to infer, -3 a free one.
+Shape: TypeAlias = "tuple[int, ...]"
 
 
 class LoweringError(Exception):
