@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -13,6 +14,7 @@ from nxconvert.frontends.cntk.dynamic import Axes, Seq, Tensor
 from nxconvert.frontends.cntk.ops import linear, norm
 from nxconvert.graph.builder import Builder
 from nxconvert.graph.finish import finish
+from tests.frontends.cntk.harness import check, models
 
 NAN = np.nan
 
@@ -42,3 +44,8 @@ def test_batch_normalization_divides_by_the_root_of_the_variance(spatial: bool) 
     one, zero = (Tensor(op.const(np.array([v], np.float32))) for v in (1, 0))
     result = norm.batch_normalization(op, x, one, zero, zero, zero, zero, spatial=spatial, epsilon=1e-5)
     np.testing.assert_allclose(run(op, result, {"x": np.ones((1, 1), np.float32)}), [[316.2278]], rtol=1e-5)
+
+
+@pytest.mark.parametrize("model", models("linear"))
+def test_products_are_cntks(model: str, recordings: Path) -> None:
+    check("linear", model, recordings)
