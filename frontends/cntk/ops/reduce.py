@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from nxconvert.frontends.cntk.dynamic import packed
 from nxconvert.frontends.cntk.table import Axes, Axis, Builder, LoweringError, Tensor, Value, axis, cntk
 from nxconvert.graph import widening
+from nxconvert.graph.dims import product
 
 _ALL_STATIC, _ALL = 2147483646, 2147483643
 _BATCH = 2147483647
@@ -112,9 +113,7 @@ def _reduce(op: Builder, operator: str, x: Value, axes: list[int], *, keepdims: 
     if len(axes) > 1:
         if axes != list(range(axes[0], axes[-1] + 1)):
             raise LoweringError("a position is along one axis, or along all of them")
-        size = 1
-        for i in axes:
-            size = x.dims[i] * size
+        size = product(x.dims[i] for i in axes)
         x = op.reshape(x, (*x.dims[: axes[0]], size, *x.dims[axes[-1] + 1 :]))
         keepdims = False
     found = getattr(op, operator)(x, axis=axes[0], keepdims=int(keepdims))

@@ -6,17 +6,15 @@ block of other functions. Of equal numbers the first one is the largest.
 
 from __future__ import annotations
 
-import math
-
-from nxconvert.frontends.cntk.table import Builder, DataType, Int, Tensor, Value, cntk
+from nxconvert.frontends.cntk.table import Builder, DataType, Tensor, Value, cntk
+from nxconvert.graph.dims import product
 
 
 def _whole(op: Builder, x: Tensor, operator: str) -> Tensor:
     """An operator along all static axes, which are one for it."""
     if x.rank == 1:
         return x.of(_along_last(op, x.value, operator))
-    size: Int = math.prod(x.dims, start=1)
-    flat = op.reshape(x.value, (*x.value.dims[: x.nd], size))
+    flat = op.reshape(x.value, (*x.value.dims[: x.nd], product(x.dims)))
     return x.of(op.reshape(_along_last(op, flat, operator), x.value.dims))
 
 
