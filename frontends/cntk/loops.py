@@ -12,13 +12,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from nxconvert.formats.cntk.model import PLACEHOLDER
+from nxconvert.frontends.cntk import rnn_cells
 from nxconvert.frontends.cntk.delays import initial_steps, reversed_steps
 from nxconvert.frontends.cntk.dynamic import Axes, Seq, Tensor, with_axes
 from nxconvert.frontends.cntk.lower import Lowerer
 from nxconvert.frontends.cntk.network import Node, Result, Source
+from nxconvert.frontends.cntk.state_dims import Dims, around
 from nxconvert.frontends.cntk.table import Context, LoweringError, cntk
 from nxconvert.graph.builder import Builder, TensorType, Value
-from nxconvert.graph.dims import Int
 
 _DELAYS = {"PastValue": False, "FutureValue": True}
 MAX_TRIALS = 6
@@ -32,12 +33,14 @@ class Loop:
         nodes: in an order in which they can be computed once the delays are known.
         delays: those of them that are delays.
         external: what comes from outside, without the initial states.
+        used: those whose results something outside of the loop uses.
         backwards: whether it runs from the last step to the first.
     """
 
     nodes: list[Node]
     delays: list[Node]
     external: list[Source]
+    used: list[str]
     backwards: bool
 
 
@@ -46,7 +49,9 @@ def lower_loop(m: Lowerer, group: Sequence[str]) -> None:
     loop = _loop(m, group)
     with m.at(loop.delays[0]):
         seq = _axis(m, loop)
-        dims = {node.uid: _state_dims(m, node) for node in loop.delays}
+        dims = _state_dims(m, loop)
+        if rnn_cells.recognize(m, loop, seq, dims):
+            return
         names = m.op.snapshot()
         for _ in range(MAX_TRIALS):
             body = m.op.child()
@@ -73,7 +78,7 @@ def _loop(m: Lowerer, group: Sequence[str]) -> Loop:
         for source in (node.inputs[:1] if node.op in _DELAYS else node.inputs)
         if not (isinstance(source, Result) and source.node in members)
     )
-    return Loop(ordered, delays, list(external), directions.pop())
+    return Loop(ordered, delays, list(external), _used_outside(m, ordered), directions.pop())
 
 
 def _ordered(nodes: dict[str, Node]) -> list[Node]:
@@ -114,17 +119,31 @@ def _axis(m: Lowerer, loop: Loop) -> Seq:
     return next(iter(axes))
 
 
-def _state_dims(m: Lowerer, node: Node) -> tuple[Int, ...]:
-    """The static sizes of a delay, as far as they are known beforehand: recorded, or those of the initial state."""
+def _state_dims(m: Lowerer, loop: Loop) -> dict[str, Dims]:
+    """The static sizes of the delays, as far as they are known beforehand: recorded, worked out, or those of the
+    initial state.
+    """
+    members = {node.uid for node in loop.nodes}
+
+    def own(source: Source) -> str | None:
+        return source.node if isinstance(source, Result) and source.node in members else None
+
+    recorded = {node.uid: _recorded(m, node) for node in loop.delays}
+    found = around(loop.nodes, recorded, lambda source: m.tensor(source).dims, own)
+    return {node.uid: found.get(node.uid, m.tensor(node.inputs[1]).dims) for node in loop.delays}
+
+
+def _recorded(m: Lowerer, node: Node) -> Dims | None:
+    """The sizes that a placeholder records for a delay or for what it delays."""
     for source in (Result(node.uid), node.inputs[0]):
         if isinstance(source, Result):
-            recorded = m.placeholders.get(f"{source.node}_Output_{source.index}")
-            if recorded is not None and recorded.kind == PLACEHOLDER and all(size >= 0 for size in recorded.shape):
-                return recorded.shape
-    return m.tensor(node.inputs[1]).dims
+            variable = m.placeholders.get(f"{source.node}_Output_{source.index}")
+            if variable is not None and variable.kind == PLACEHOLDER and all(size >= 0 for size in variable.shape):
+                return variable.shape
+    return None
 
 
-def _attempt(m: Lowerer, loop: Loop, seq: Seq, dims: dict[str, tuple[Int, ...]], body: Builder) -> bool:
+def _attempt(m: Lowerer, loop: Loop, seq: Seq, dims: dict[str, Dims], body: Builder) -> bool:
     """Lowers the loop with states of these sizes; says whether they were the right ones, and learns them if not."""
     op, batch = m.op, m.batch
     scanned = [source for source in loop.external if m.tensor(source).axes.seq is not None]
@@ -149,7 +168,7 @@ def _attempt(m: Lowerer, loop: Loop, seq: Seq, dims: dict[str, tuple[Int, ...]],
             dims.update(wrong)
             return False
         new = [_shifted(m, s, e, k) for s, e, k in zip(states, ends, offsets, strict=True)]
-        given = {uid: m.tensor(Result(uid)) for uid in _used_outside(m, loop)}
+        given = {uid: m.tensor(Result(uid)) for uid in loop.used}
         results = [_with_batch(m, tensor) for tensor in given.values()]
     graph = body.graph([*new, *results], "step")
     start = [
@@ -191,9 +210,9 @@ def _with_batch(m: Lowerer, tensor: Tensor) -> Value:
     return m.op.expand(m.op.Unsqueeze(tensor.value, [0]), (m.batch, *tensor.dims))
 
 
-def _used_outside(m: Lowerer, loop: Loop) -> list[str]:
+def _used_outside(m: Lowerer, nodes: Sequence[Node]) -> list[str]:
     """The functions of a loop whose result something outside of it uses."""
-    members = {node.uid for node in loop.nodes}
+    members = {node.uid for node in nodes}
     used = {
         source.node
         for node in m.network.nodes.values()
@@ -202,7 +221,7 @@ def _used_outside(m: Lowerer, loop: Loop) -> list[str]:
         if isinstance(source, Result) and source.node in members
     }
     used |= {o.source.node for o in m.network.outputs if isinstance(o.source, Result) and o.source.node in members}
-    return [node.uid for node in loop.nodes if node.uid in used]
+    return [node.uid for node in nodes if node.uid in used]
 
 
 @cntk("PastValue")
