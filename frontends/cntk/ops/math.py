@@ -121,7 +121,7 @@ def _softplus(op: Builder, x: Value) -> Value:
 
 @cntk("Pow")
 def power(op: Builder, base: Tensor, exponent: Tensor) -> Tensor:
-    """base ** exponent; 0 where the base is 0 and the exponent negative."""
+    """A power; 0 where the base is 0 and the exponent negative."""
     (x, y), axes = aligned(op, base, exponent)
     value = op.Pow(x, y)
     if y.array is not None and not (y.array < 0).any():
