@@ -6,14 +6,14 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from nxconvert import __version__
-from nxconvert.detection import init_file, source_frontend, target_backend
+from nxconvert.detection import init_file, source_frontend, target_backend, wanted_outputs
 from nxconvert.errors import UsageError
 from nxconvert.fingerprint import Fingerprint
 from nxconvert.inputs import InputsLike, parse_inputs
@@ -22,6 +22,7 @@ from nxconvert.live import Via, live_frontend
 from nxconvert.plugins import (
     EXTERNAL_SUFFIX,
     FILES,
+    Frontend,
     LiveModel,
     Progress,
     ReadOptions,
@@ -56,6 +57,7 @@ def load(
     trust_code: bool = False,
     via: Via | None = None,
     init: str | os.PathLike[str] | None = None,
+    outputs: Sequence[str] = (),
 ) -> ir.Model:
     """The model in a file, as the shared graph: one opset, every value typed, every dim a size or a name.
 
@@ -71,6 +73,8 @@ def load(
         via: how a pickled Python module becomes a program (see `from_torch`).
         init: the file of the weights, of formats that keep them in a second one (Caffe2's init net); None to look for
             it beside `source`.
+        outputs: the names of the outputs that are wanted, of formats in which any result has one; nothing for the
+            model's own.
 
     Raises:
         UsageError: an argument makes no sense.
@@ -85,6 +89,7 @@ def load(
         trust_code=trust_code,
         via=via,
         init=init_file(init, frontend),
+        outputs=wanted_outputs(outputs, frontend),
     )
     return frontend.read(path, options)
 
@@ -120,6 +125,7 @@ def convert(
     trust_code: bool = False,
     via: Via | None = None,
     init: str | os.PathLike[str] | None = None,
+    outputs: Sequence[str] = (),
     state: State = "steady",
     external_data: bool | None = None,
     progress: Progress = ignore_progress,
@@ -140,6 +146,7 @@ def convert(
         trust_code: whether Python code in the source may be executed.
         via: how a model that is Python code becomes a program (see `from_torch`).
         init: the file of the weights, of formats that keep them in a second one.
+        outputs: the names of the outputs that are wanted instead of the model's own.
         state: which call of a model that keeps state is converted.
         external_data: whether the weights go to a file beside the target; None: only where they do not fit inside.
         progress: is called with the stage ("reading", "lowering", "writing") and the fraction of it that is done.
@@ -151,7 +158,8 @@ def convert(
         WriteError: the target cannot be written, or its format cannot hold the model.
     """
     clock = _Clock()
-    origin, name, init_path, read = _source(source, source_format, init)
+    origin, frontend, read = _source(source, source_format)
+    init_path = init_file(init, frontend)
     target_path, backend = target_backend(target, target_format)
     for file in (origin, init_path):
         if file is not None and target_path.exists() and file.samefile(target_path):
@@ -164,6 +172,7 @@ def convert(
         trust_code=trust_code,
         via=via,
         init=init_path,
+        outputs=wanted_outputs(outputs, frontend),
         progress=progress,
         warn=warnings.append,
     )
@@ -182,12 +191,12 @@ def convert(
 
             optimize(model)
         with clock.stage("writing"):
-            metadata = _Metadata(name, source, hashes, read_options)
+            metadata = _Metadata(frontend.name, source, hashes, read_options)
             write_options = WriteOptions(opset=opset, external_data=external_data, metadata=metadata, progress=progress)
             backend.write(model, target_path, write_options)
     return ConversionReport(
         source=source if isinstance(source, LiveModel) else Path(source),
-        source_format=name,
+        source_format=frontend.name,
         target=target_path,
         target_format=backend.name,
         target_bytes=_bytes_at(target_path),
@@ -204,14 +213,14 @@ def convert(
 
 
 def _source(
-    source: str | os.PathLike[str] | LiveModel, format: str | None, init: str | os.PathLike[str] | None
-) -> tuple[Path | None, str, Path | None, Callable[[ReadOptions], ir.Model]]:
-    """Of a source: the file that it, or its weights, are in, its format, its second file, and what reads it."""
+    source: str | os.PathLike[str] | LiveModel, format: str | None
+) -> tuple[Path | None, Frontend, Callable[[ReadOptions], ir.Model]]:
+    """Of a source: the file that it, or its weights, are in, what knows its format, and what reads it."""
     if isinstance(source, LiveModel):
         live, frontend = source, live_frontend(source.format)
-        return live.weights, frontend.name, init_file(init, frontend), lambda options: frontend.read_live(live, options)
+        return live.weights, frontend, lambda options: frontend.read_live(live, options)
     path, reader = source_frontend(source, format)
-    return path, reader.name, init_file(init, reader), lambda options: reader.read(path, options)
+    return path, reader, lambda options: reader.read(path, options)
 
 
 def _second_file(origin: Path | None, files: Iterable[Path | None]) -> Path | None:
@@ -275,7 +284,7 @@ def _stated(options: ReadOptions) -> dict[str, Any]:
         specs = [str(spec) for spec in inputs]
     state = None if options.state == "steady" else options.state
     stated = {"inputs": specs, "constants": dict(options.constants), "state": state, "via": options.via}
-    stated["init"] = options.init and options.init.name
+    stated |= {"init": options.init and options.init.name, "outputs": list(options.outputs)}
     return {key: value for key, value in stated.items() if value}
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from nxconvert.errors import ReadError, UsageError, WriteError
-from nxconvert.plugins import Backend, Frontend, backends, frontends, takes_init
+from nxconvert.plugins import Backend, Frontend, backends, frontends, takes_init, takes_outputs
 
 _LEADING_BYTES = 512
 #: What a file looks like that no frontend takes: its first bytes, and what to say of it.
@@ -79,6 +79,23 @@ def init_file(init: str | os.PathLike[str] | None, frontend: Frontend) -> Path |
         raise ReadError(f"{path} is a folder: --init (init= in Python) takes the file that holds the weights.")
     _require_readable(path)
     return path
+
+
+def wanted_outputs(names: Sequence[str], frontend: Frontend) -> tuple[str, ...]:
+    """The names of the outputs that are wanted of a model which `frontend` reads.
+
+    Raises:
+        UsageError: models of this format have the outputs that they have.
+    """
+    if isinstance(names, str):
+        names = (names,)
+    if names and not takes_outputs(frontend):
+        others = _listing(sorted(name for name, each in frontends().items() if takes_outputs(each)))
+        raise UsageError(
+            f"a model of the format {frontend.name} has its own outputs: leave --output {names[0]} (outputs= in "
+            f"Python) out. It is for formats in which every result has a name ({others})."
+        )
+    return tuple(names)
 
 
 def target_backend(path: str | os.PathLike[str], format: str | None = None) -> tuple[Path, Backend]:

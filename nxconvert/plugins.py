@@ -58,6 +58,7 @@ class ReadOptions:
         trust_code: whether code that the file carries may be executed (a pickled Python module).
         via: by which of its framework's ways a model that is Python code becomes a program; None for the usual one.
         init: the file of the weights, of formats that keep them apart; None to look for it (see `takes_init`).
+        outputs: the names of the outputs that are wanted instead of the model's own (see `takes_outputs`).
         progress: is told how far the reading is.
         warn: takes a sentence about anything the user should know but that does not stop the conversion.
     """
@@ -68,6 +69,7 @@ class ReadOptions:
     trust_code: bool = False
     via: str | None = None
     init: Path | None = None
+    outputs: Sequence[str] = ()
     progress: Progress = ignore_progress
     warn: Callable[[str], None] = ignore_warning
 
@@ -217,6 +219,14 @@ def takes_init(frontend: Frontend) -> bool:
     Such a frontend has an attribute ``takes_init`` that is True.
     """
     return bool(getattr(frontend, "takes_init", False))
+
+
+def takes_outputs(frontend: Frontend) -> bool:
+    """Whether any result inside models of a format can be named in `ReadOptions.outputs`.
+
+    Such a frontend has an attribute ``takes_outputs`` that is True.
+    """
+    return bool(getattr(frontend, "takes_outputs", False))
 
 
 class Runner(Protocol):

@@ -10,6 +10,7 @@ import sys
 import typing
 import zipfile
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -230,6 +231,18 @@ class TestRun:
             nxconvert.convert(source, source, init=source, target_format="onnx")
         with pytest.raises(UsageError, match="is the source itself"):
             nxconvert.convert(source, classifier_file, init=classifier_file)
+
+    def test_other_outputs(self, toy: None, tmp_path: Path, save_onnx: Callable[..., Path]) -> None:
+        model = save_onnx(
+            '<ir_version: 8, opset_import: ["" : 20]> g (float[n] x) => (float[n] y) {h=Relu(x) y=Neg(h)}'
+        )
+        report = nxconvert.convert(model, tmp_path / "out.nx", outputs=["h"])
+        assert report.outputs == {"h": "float32[n]"}
+        assert json.loads(metadata(tmp_path / "out.nx")["nxconvert.options"]) == {"outputs": ["h"]}
+        source = tmp_path / "a.toy"
+        source.write_bytes(b"TOY{}")
+        with pytest.raises(UsageError, match=r"toy has its own outputs: leave --output h .* \(caffe2, cntk, onnx\)"):
+            nxconvert.convert(source, tmp_path / "out.nx", outputs="h")
 
     def test_a_runtime_that_takes_one_file(
         self, toy: None, tmp_path: Path, classifier_file: Path, monkeypatch: pytest.MonkeyPatch

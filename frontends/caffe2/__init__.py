@@ -19,6 +19,7 @@ class Caffe2Frontend:
     name = "caffe2"
     description = "Caffe2: nets (predict_net.pb and init_net.pb) and predictors (.minidb)"
     suffixes = (".pb", ".pbtxt", ".prototxt", ".minidb", ".mdl")
+    takes_outputs = True
     takes_init = True
 
     def detect(self, path: Path) -> bool:

@@ -21,13 +21,13 @@ def read_model(path: Path, options: ReadOptions) -> ir.Model:
 
     Raises:
         ReadError: a file is damaged, or is no net (InputError: inputs have to be declared).
-        UsageError: what is declared does not fit.
+        UsageError: what is declared, or wanted as an output, does not fit.
         UnsupportedError: operators have no lowering; all of them are listed.
     """
     options.progress("reading", None)
     files = find_model(path, options.init, options.warn)
     options.progress("lowering", None)
-    program = Program(files)
+    program = Program(files, options.outputs)
     program.check()
     specs = _declared(program, options)
     run, remarks = infer_inputs(program, specs, options.constants)

@@ -21,6 +21,7 @@ from nxconvert.frontends.caffe2.machine import Machine, Open, supported, where
 from nxconvert.frontends.caffe2.table import caffe2
 from nxconvert.frontends.caffe2.weights import weight_of
 from nxconvert.graph.builder import Builder, Value
+from nxconvert.graph.naming import no_such_output
 from nxconvert.inputs import InputSpec
 
 if TYPE_CHECKING:
@@ -51,10 +52,20 @@ class Program:
         outputs: the blobs that are wanted, in order.
     """
 
-    def __init__(self, files: Files) -> None:
+    def __init__(self, files: Files, outputs: Sequence[str] = ()) -> None:
+        """`outputs` are blobs that are wanted instead of those that the net says are.
+
+        Raises:
+            UsageError: the net writes no blob of one of the names.
+        """
         self.files = files
         net = files.predict
-        self.outputs = list(dict.fromkeys(files.outputs or net.outputs or liveness.unread(net.ops)))
+        own = files.outputs or net.outputs or liveness.unread(net.ops)
+        self.outputs = list(dict.fromkeys(outputs or own))
+        blobs = liveness.written(net.ops)
+        for name in outputs:
+            if name not in blobs:
+                raise no_such_output(name, blobs, own)
         self.operators = liveness.needed(liveness.decoded(net.ops), self.outputs)
         read = liveness.read(self.operators)
         # What is passed through: wanted, and written by nobody.

@@ -17,6 +17,7 @@ class CntkFrontend:
     name = "cntk"
     description = "CNTK models"
     suffixes = (".model", ".dnn", ".cntk")
+    takes_outputs = True
 
     def detect(self, path: Path) -> bool:
         from nxconvert.formats.cntk.sniff import looks_like_cntk

@@ -5,14 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import onnx_ir as ir
 
 from nxconvert.errors import Unsupported, UnsupportedError
-from nxconvert.formats.cntk.model import CONSTANT, INPUT, Variable
+from nxconvert.formats.cntk.model import CONSTANT, Variable
 from nxconvert.frontends.cntk.dynamic import STATIC, Axes, Seq, Tensor, joined, leading_dims
-from nxconvert.frontends.cntk.network import Leaf, Network, Node, Result, Source
+from nxconvert.frontends.cntk.network import Leaf, Network, Node, Result, Source, inputs_of, sequence_axes
 from nxconvert.frontends.cntk.table import LoweringError, cntk
 from nxconvert.graph.builder import Builder, GraphTypeError, Value
 from nxconvert.graph.dims import Int
@@ -21,6 +22,8 @@ from nxconvert.graph.dims import Int
 _MISFITS = (LookupError, ValueError, TypeError, ZeroDivisionError, OverflowError, AttributeError, AssertionError)
 #: The sequence axis that inputs have unless the user makes another one, in files of either format.
 DEFAULT_AXES = frozenset({"defaultDynamicAxis", "*"})
+#: An input of sequences that others are as long as has their lengths in an input of its name with this.
+LENGTHS = "_lengths"
 #: Constants up to this many elements are known while the graph is built.
 _SMALL = 256
 
@@ -36,6 +39,7 @@ class Lowerer:
         node: the function that is being lowered.
         values: what has been computed.
         placeholders: all variables of the file; those that stand for the results of loops record their shapes.
+        lengths: the inputs that are the lengths of sequences.
     """
 
     def __init__(
@@ -54,43 +58,47 @@ class Lowerer:
         self.node = Node("", "", (), {}, "")
         self._names = names
         self._warn = warn
+        self.lengths: list[Value] = []
         self._sequences: dict[str, Seq] = {}
         self._made: dict[str, Seq] = {}
-        for variable in network.variables.values():
-            if variable.kind == INPUT:
-                self.values[Leaf(variable.uid)] = self._input(variable)
+        self._add_inputs(inputs_of(network))
 
     def warn(self, message: str) -> None:
         self._warn(message)
 
     # ---- variables ---------------------------------------------------------------------------------------------------
 
+    def _add_inputs(self, variables: Sequence[Variable]) -> None:
+        """The graph's inputs in the order of the file, and behind them the lengths of sequences, one an axis."""
+        first: dict[str, str] = {}
+        for variable in variables:
+            first |= {
+                axis.name: self._names[variable.uid] for axis in sequence_axes(variable) if axis.name not in first
+            }
+        lengths: dict[str, Value] = {}
+        usual = next((axis for axis in first if axis in DEFAULT_AXES), next(iter(first), None))
+        for axis, name in first.items():
+            size = self.root.dim("sequence") if axis == usual else self.root.fresh(f"{word(name)}_sequence", low=1)
+            self._sequences[axis] = Seq(axis, size, partial(lengths.__getitem__, axis), self.root, made=False)
+        for variable in variables:
+            self.values[Leaf(variable.uid)] = self._input(variable)
+        for axis, name in first.items():
+            lengths[axis] = self.root.input(f"{name}{LENGTHS}", ir.DataType.INT64, [self.batch])
+        self.lengths = list(lengths.values())
+
     def _input(self, variable: Variable) -> Tensor:
         """A graph input, or what stands for it if it is fed sparsely: the same numbers, dense."""
         name = self._names[variable.uid]
-        axis = next((axis for axis in variable.axes if axis.is_sequence), None)
-        seq = self._sequence(axis.name, name) if axis is not None else None
+        seq = next((self._sequences[axis.name] for axis in sequence_axes(variable)), None)
         axes = Axes(bool(variable.axes), seq)
-        dims = [self._free(name, i, size) for i, size in enumerate(variable.shape)]
+        dims = [
+            size if size >= 0 else self.root.fresh(f"{word(name)}_dim{place}", low=1)
+            for place, size in enumerate(variable.shape)
+        ]
         dtype = variable.dtype or ir.DataType.FLOAT
         if variable.sparse:
             self._warn(f"the input '{name}' is fed sparsely in CNTK; here it takes the same numbers densely")
         return Tensor(self.root.input(name, dtype, [*leading_dims(axes, self.batch), *dims]), axes)
-
-    def _free(self, name: str, place: int, size: int) -> Int:
-        return size if size >= 0 else self.root.dim(f"{_word(name)}_dim{place}")
-
-    def _sequence(self, axis: str, first: str) -> Seq:
-        """The sequence axis of that name, which the input `first` has first."""
-        if axis not in self._sequences:
-            default = axis in DEFAULT_AXES or not self._sequences
-            size = self.root.dim("sequence") if default else self.root.fresh(f"{_word(first)}_sequence", low=1)
-
-            def lengths() -> Value:
-                return self.root.input(f"{first}_lengths", ir.DataType.INT64, [self.batch])
-
-            self._sequences[axis] = Seq(axis, size, lengths, self.root, made=False)
-        return self._sequences[axis]
 
     def new_axis(self, name: str, size: Int, lengths: Callable[[], Value]) -> Seq:
         if name not in self._made:
@@ -169,5 +177,6 @@ def _misfit(error: Exception) -> str:
     return f"its inputs and attributes do not fit together ({type(error).__name__}: {error})"
 
 
-def _word(name: str) -> str:
-    return re.sub(r"\W", "_", name)
+def word(name: str) -> str:
+    """A name as it may stand in a name of a size, which is a word of ASCII that begins with a letter."""
+    return re.sub(r"^(?=\d)|\W", "_", name, flags=re.ASCII)

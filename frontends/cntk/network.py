@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from nxconvert.errors import ReadError
+from nxconvert.formats.cntk.dictionary import Axis
 from nxconvert.formats.cntk.model import INPUT, PLACEHOLDER, Function, Model, Variable
 from nxconvert.frontends.cntk.primitives import BLOCK, COMBINE, name_of
 
@@ -65,12 +66,10 @@ class Output:
     Attributes:
         name: that it has in the graph.
         source: what it is.
-        kinds: the kinds of the function and blocks whose output it is: ``ClassificationError``, ``Block:Dense``.
     """
 
     name: str
     source: Source
-    kinds: tuple[str, ...]
 
 
 @dataclass
@@ -89,23 +88,6 @@ class Network:
     outputs: list[Output]
     groups: list[list[str]] = field(default_factory=list)
 
-    def reduced(self, outputs: list[Output]) -> Network:
-        """The network of some of the outputs."""
-        nodes: dict[str, Node] = {}
-        variables: set[str] = set()
-        queue = [output.source for output in reversed(outputs)]
-        while queue:
-            source = queue.pop()
-            if isinstance(source, Leaf):
-                variables.add(source.uid)
-            elif source.node not in nodes:
-                nodes[source.node] = self.nodes[source.node]
-                queue.extend(reversed(self.nodes[source.node].inputs))
-        kept = {uid: variable for uid, variable in self.variables.items() if uid in variables}
-        network = Network(kept, nodes, outputs)
-        network.groups = components(network)
-        return network
-
     def is_loop(self, group: Sequence[str]) -> bool:
         """Whether a group is a loop: several functions, or one that is its own input."""
         if len(group) > 1:
@@ -114,10 +96,14 @@ class Network:
 
 
 class Expansion:
-    """Follows names of a model to what they stand for."""
+    """Follows names of a model to what they stand for.
+
+    Attributes:
+        model: it.
+    """
 
     def __init__(self, model: Model) -> None:
-        self._model = model
+        self.model = model
         self._arguments: dict[str, str] = {}
         self._within: dict[str, str] = {}
         for function in model.functions.values():
@@ -128,7 +114,7 @@ class Expansion:
     def function_of(self, name: str) -> tuple[Function, int] | None:
         """The function that a name is an output of, and which; None for a variable."""
         match = _OUTPUT.fullmatch(name)
-        function = self._model.functions.get(match["uid"]) if match else None
+        function = self.model.functions.get(match["uid"]) if match else None
         return (function, int(match["index"])) if function is not None and match is not None else None
 
     def source(self, name: str) -> Source:
@@ -161,7 +147,7 @@ class Expansion:
             function, index = produced
             inner = self.output_name(function, index)
             return Result(function.uid, index) if inner is None else inner
-        variable = self._model.variables.get(name)
+        variable = self.model.variables.get(name)
         if variable is None:
             raise ReadError(f"the model is damaged: nothing in it is called {name}.")
         if variable.kind == PLACEHOLDER:
@@ -175,7 +161,7 @@ class Expansion:
                 raise ReadError(f"the model is damaged: {function.uid} has no output number {index}.")
             return function.inputs[index]
         if function.op == BLOCK and function.block is not None:
-            root = self._model.functions.get(function.block.root)
+            root = self.model.functions.get(function.block.root)
             if root is None:
                 raise ReadError(
                     f"the model is damaged: {function.block.root}, the inside of {function.uid}, is missing."
@@ -183,25 +169,6 @@ class Expansion:
             inner = self.output_name(root, index) if root.op == COMBINE else None
             return inner if inner is not None else f"{root.uid}_Output_{index}"
         return None
-
-    def kinds(self, name: str) -> Iterator[str]:
-        """The kinds of functions and blocks whose output a name is, from the outermost to the innermost."""
-        seen: set[str] = set()
-        at: str | None = name
-        while at is not None and at not in seen:
-            seen.add(at)
-            if at in self._arguments:
-                at = self._arguments[at]
-                continue
-            produced = self.function_of(at)
-            if produced is None:
-                return
-            function, index = produced
-            if function.block is not None:
-                yield f"Block:{function.block.op_name}"
-            elif function.op is not None and function.op != COMBINE:
-                yield name_of(function.op)
-            at = self.output_name(function, index)
 
 
 def root_outputs(model: Model) -> list[str]:
@@ -213,16 +180,16 @@ def root_outputs(model: Model) -> list[str]:
     root = model.functions.get(model.root)
     if root is None:
         raise ReadError(f"the model is damaged: its root {model.root} is missing.")
-    return _outputs_of(model, root)
+    return outputs_of(model, root)
 
 
-def _outputs_of(model: Model, function: Function) -> list[str]:
+def outputs_of(model: Model, function: Function) -> list[str]:
     """The names of all outputs of a function; those of a Combine are its inputs."""
     if function.op == COMBINE:
         return list(function.inputs)
     if function.block is not None:
         inner = model.functions.get(function.block.root)
-        count = len(_outputs_of(model, inner)) if inner is not None else 1
+        count = len(outputs_of(model, inner)) if inner is not None else 1
     else:
         count = outputs_count(name_of(function.op) if function.op is not None else "", function.attributes)
     return [f"{function.uid}_Output_{index}" for index in range(count)]
@@ -235,18 +202,18 @@ def outputs_count(op: str, attributes: Mapping[str, Any]) -> int:
     return 2 if op == "TopK" else 1
 
 
-def expand(model: Model, wanted: Iterable[tuple[str, str]]) -> Network:
+def expand(expansion: Expansion, wanted: Iterable[tuple[str, str]]) -> Network:
     """The primitive functions that outputs depend on.
 
     Args:
-        model: the model.
+        expansion: the model.
         wanted: the outputs: their names in the graph, and what they are called in the model.
 
     Raises:
         ReadError: the model is inconsistent.
     """
-    expansion = Expansion(model)
-    outputs = [Output(name, expansion.source(of), tuple(expansion.kinds(of))) for name, of in wanted]
+    model = expansion.model
+    outputs = [Output(name, expansion.source(of)) for name, of in wanted]
     paths = _paths(model)
     nodes: dict[str, Node] = {}
     variables: dict[str, Variable] = {}
@@ -344,3 +311,13 @@ def components(network: Network) -> list[list[str]]:
 def inputs_of(network: Network) -> list[Variable]:
     """The variables that are inputs of the model, in the order of the file."""
     return [variable for variable in network.variables.values() if variable.kind == INPUT]
+
+
+def base_name(variable: Variable) -> str:
+    """What the user called a variable, or else its uid."""
+    return variable.name or variable.uid
+
+
+def sequence_axes(variable: Variable) -> list[Axis]:
+    """The sequence axes of a variable: one at most in what CNTK makes."""
+    return [axis for axis in variable.axes if axis.is_sequence]

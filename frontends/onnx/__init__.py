@@ -19,6 +19,7 @@ class OnnxFrontend:
     name = "onnx"
     description = "ONNX models"
     suffixes = (".nx", ".onnx")
+    takes_outputs = True
 
     def detect(self, path: Path) -> bool:
         from .sniff import looks_like_onnx

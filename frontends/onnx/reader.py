@@ -18,6 +18,7 @@ from nxconvert.graph import IR_OPSET
 from nxconvert.plugins import ReadOptions
 
 from .declared import declare
+from .selected import select
 from .weights import Weights
 
 Result = TypeVar("Result")
@@ -30,7 +31,7 @@ def read_model(path: Path, options: ReadOptions) -> ir.Model:
 
     Raises:
         ReadError: the file is no sound ONNX model.
-        UsageError: inputs or constants were declared that do not go with the model.
+        UsageError: inputs, constants or outputs were declared that do not go with the model.
     """
     options.progress("reading", None)
     proto = _parse(path)
@@ -42,6 +43,8 @@ def read_model(path: Path, options: ReadOptions) -> ir.Model:
     proto = _typed(_at_ir_opset(proto, options))
     model = _attempt(path, "is no valid ONNX model", lambda: ir.serde.deserialize_model(proto))
     weights.give_back(path, model)
+    if options.outputs:
+        select(model, options.outputs)
     foreign = sorted({node.domain for node in model.graph.all_nodes()} - _STANDARD_DOMAINS)
     if foreign:
         options.warn(f"operators of {', '.join(foreign)} are no part of the ONNX standard; they are kept as they are.")

@@ -68,6 +68,13 @@ def source_options(command: Command) -> Command:
         input_option,
         init_option,
         click.option(
+            "--output",
+            "outputs",
+            multiple=True,
+            metavar="NAME",
+            help="What is to be an output, instead of the model's own: any result that has a name (repeatable).",
+        ),
+        click.option(
             "--const",
             "constants",
             multiple=True,

@@ -331,3 +331,17 @@ class TestConversion:
         report = nxconvert.convert(tmp_path / "mlp_init_net.pb", tmp_path / "out.nx")
         assert any("is an init net" in warning for warning in report.warnings)
         assert list(report.outputs) == ["y"]
+
+
+def test_other_outputs_than_the_nets_own(write: Callable[..., Path]) -> None:
+    net = (
+        'op { type: "Relu" input: "x" output: "a" } op { type: "Tanh" input: "z" output: "b" }'
+        'op { type: "Add" input: "a" input: "b" output: "y" } external_output: "y"'
+    )
+    path = write("net.pbtxt", net)
+    given = {"x": "float32[n,2]"}
+    model = nxconvert.load(path, outputs=["a"], inputs=given)
+    assert [value.name for value in model.graph.inputs] == ["x"]
+    assert [value.name for value in model.graph.outputs] == ["a"]
+    with pytest.raises(nxconvert.UsageError, match=r"is called 'c'\. The model's outputs are y\."):
+        nxconvert.load(path, outputs=["c"], inputs=given)

@@ -201,3 +201,32 @@ def test_other_protobufs_are_not_taken_for_onnx(tmp_path: Path) -> None:
         path.write_bytes(content)
         assert not detect(path), content
     assert not detect(tmp_path)
+
+
+BRANCHES = """
+    <ir_version: 8, opset_import: ["" : 20]>
+    g (float[n,2] x, float[n,2] y, float[n,2] unused) => (float[n,2] out) {
+        a = Relu(x)
+        b = Tanh(y)
+        out = Add(a, b)
+    }
+"""
+
+
+def test_other_outputs_than_the_models_own(save_onnx: Callable[..., Path]) -> None:
+    model = read(save_onnx(BRANCHES), outputs=("b", "b"))
+    assert [value.name for value in model.graph.outputs] == ["b"]
+    assert [value.name for value in model.graph.inputs] == ["y", "unused"]
+    assert [node.op_type for node in model.graph] == ["Tanh"]
+
+
+@pytest.mark.parametrize(
+    "name, complaint",
+    [
+        ("x", "'x' is an input of the model"),
+        ("c", r"nothing in the model is called 'c'\. The model's outputs are out\."),
+    ],
+)
+def test_outputs_that_are_no_results(name: str, complaint: str, save_onnx: Callable[..., Path]) -> None:
+    with pytest.raises(UsageError, match=complaint):
+        read(save_onnx(BRANCHES), outputs=(name,))

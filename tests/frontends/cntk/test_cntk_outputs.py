@@ -1,0 +1,144 @@
+"""Which outputs a model has, and how its inputs, outputs and weights are called. CNTK 2.7 made the files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import onnx_ir as ir
+import pytest
+
+import nxconvert
+from nxconvert.errors import UsageError
+from nxconvert.formats.cntk.model import INPUT, read_model
+from nxconvert.frontends.cntk.network import Expansion
+from nxconvert.frontends.cntk.outputs import wanted_outputs
+
+FILES = Path(__file__).parents[3] / "fixtures" / "cntk_files"
+
+
+def chosen(name: str, *asked: str) -> tuple[list[str], list[str]]:
+    """What the outputs of a file are called, and what is said about them."""
+    notes: list[str] = []
+    outputs = wanted_outputs(Expansion(read_model(FILES / name)), asked, notes.append)
+    return [called for called, _ in outputs], notes
+
+
+def names(values: list[ir.Value]) -> list[str]:
+    return [value.name or "" for value in values]
+
+
+@pytest.mark.parametrize(
+    "file", ["trainer_entropy.dnn", "trainer_loss_alone.dnn", "trainer_mean.dnn", "criteria.model"]
+)
+def test_criteria_are_left_out_and_labels_with_them(file: str) -> None:
+    outputs, (note,) = chosen(file)
+    assert outputs == ["z"]
+    assert "--output keeps" in note
+    model = nxconvert.load(FILES / file)
+    assert names(model.graph.inputs) == ["x"]
+    assert names(model.graph.outputs) == ["z"]
+
+
+def test_what_is_left_out_is_named() -> None:
+    outputs, (note,) = chosen("trainer_squares.dnn")
+    assert outputs == ["z", "second"]
+    assert note.count("(ReduceElements)") == note.count("(ClassificationError)") == 1
+    assert "aggregateLoss, " in note
+    assert note.endswith("aggregateEvalMetric")
+
+
+@pytest.mark.parametrize("file, count", [("no_criteria.model", 5), ("trainer_no_model.dnn", 4)])
+def test_nothing_but_criteria_is_left_out_and_not_all_there_is(file: str, count: int) -> None:
+    outputs, notes = chosen(file)
+    assert len(outputs) == count
+    assert not notes
+
+
+def test_a_criterion_that_is_asked_for() -> None:
+    assert chosen("trainer_entropy.dnn", "aggregateLoss") == (["aggregateLoss"], [])
+
+
+class TestNames:
+    FILE = FILES / "names.model"
+
+    def test_of_inputs_and_weights(self) -> None:
+        model = nxconvert.load(self.FILE, outputs=["dense"])
+        inputs = names(model.graph.inputs)
+        assert sorted(inputs)[1:] == ["x", "x_1", "x_2"]
+        assert inputs.index("x") < inputs.index("x_2")
+        assert inputs[[name[:5] for name in inputs].index("Input")] in read_model(self.FILE).variables
+        assert {"x_3", 'a b/ä"', "W", "b"} <= set(model.graph.initializers)
+
+    def test_of_outputs(self) -> None:
+        outputs, _ = chosen("names.model")
+        assert outputs[:2] == ["z", "z"]
+        assert outputs[2].startswith("ReLU")
+        assert outputs[3:] == ["x", "top", "top.1"]
+
+    def uid(self, kind: str, name: str, which: int) -> str:
+        model = read_model(self.FILE)
+        return [uid for uid, each in model.functions.items() if each.name == name and uid.startswith(kind)][which]
+
+    def test_by_uid_or_by_the_uid_of_an_output(self) -> None:
+        uid = self.uid("Plus", "z", 0)
+        for asked in (uid, f"{uid}_Output_0"):
+            model = nxconvert.load(self.FILE, outputs=[asked])
+            assert names(model.graph.outputs) == [asked]
+
+    def test_inside_of_a_block(self) -> None:
+        dense = next(each for each in read_model(self.FILE).functions.values() if each.name == "dense")
+        inner = next(each for each in read_model(self.FILE).functions if each.startswith("Times"))
+        model = nxconvert.load(self.FILE, outputs=[inner, "dense"])
+        assert names(model.graph.outputs) == [inner, "dense"]
+        assert dense.block is not None
+
+    def test_ambiguous(self) -> None:
+        with pytest.raises(UsageError, match=r"2 things in the model are called 'z'; say which by its uid: Plus\d+ \("):
+            chosen("names.model", "z")
+        with pytest.raises(
+            UsageError, match=r"4 things .* 'x'.* Minus\d+ \(Minus, an output of the model\), Input\d+ "
+        ):
+            chosen("names.model", "x")
+
+    def test_unknown(self) -> None:
+        with pytest.raises(UsageError, match=r"nothing in the model is called 'dens'\. Similar names are dense"):
+            chosen("names.model", "dens")
+        with pytest.raises(UsageError, match=r"'@@'\. The model's outputs are z, z, ReLU\d+, x, top, top\.1\."):
+            chosen("names.model", "@@")
+        uid = self.uid("Plus", "z", 0)
+        with pytest.raises(UsageError, match=f"{uid} has no output number 1: it has 1 in all"):
+            chosen("names.model", f"{uid}_Output_1")
+
+
+class TestAxes:
+    def test_an_input_that_is_used_for_its_axis_alone(self) -> None:
+        model = nxconvert.load(FILES / "axes_spread.model")
+        found = {value.name: str(value.shape) for value in model.graph.inputs}
+        assert found == {"fixed": "[2]", "sample": "[batch,2]", "third": "[batch,sequence,2]"}
+
+    def test_nothing_else_is_called_like_lengths(self) -> None:
+        model = nxconvert.load(FILES / "axes_taken.model")
+        found = {value.name: (value.dtype, str(value.shape)) for value in model.graph.inputs}
+        assert found["third_lengths"] == (ir.DataType.INT64, "[batch]")
+        assert found["third_lengths_1"] == (ir.DataType.FLOAT, "[batch,2]")
+
+    def test_each_axis_has_its_size_and_its_lengths(self) -> None:
+        model = nxconvert.load(FILES / "axes.model", outputs=["last", "back"])
+        found = {value.name: str(value.shape) for value in model.graph.inputs}
+        variables = read_model(FILES / "axes.model").variables.values()
+        stored = [variable.name for variable in variables if variable.kind == INPUT]
+        assert list(found) == [name for name in stored if name in found] + ["first_lengths", "second_lengths"]
+        assert stored.index("second") < stored.index("third")
+        assert found["first"] == "[batch,first_sequence,2]"
+        assert found["second"] == found["third"] == "[batch,sequence,2]"
+        assert {str(value.shape) for value in model.graph.outputs} == {"[batch,2]", "[batch,sequence,2]"}
+
+    def test_an_input_that_is_left_out_no_longer_names_the_lengths(self) -> None:
+        model = nxconvert.load(FILES / "axes.model", outputs=["some"])
+        assert names(model.graph.inputs) == ["second", "second_lengths"]
+        assert names(model.graph.outputs) == ["some", "some_lengths"]
+
+    def test_no_sequences(self) -> None:
+        model = nxconvert.load(FILES / "axes.model", outputs=["doubled"])
+        assert {value.name: str(value.shape) for value in model.graph.inputs} == {"fixed": "[2]"}
+        assert [str(value.shape) for value in model.graph.outputs] == ["[2]"]
