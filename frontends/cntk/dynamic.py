@@ -129,10 +129,16 @@ def joined(tensors: Sequence[Tensor]) -> Axes:
 
 
 def aligned(op: Builder, *tensors: Tensor) -> tuple[list[Value], Axes]:
-    """Values that broadcast against each other as CNTK's samples do, static axes from the right; and their axes."""
+    """Values that broadcast against each other as CNTK's samples do, static axes from the right; and their axes.
+
+    Files have constants in float32 next to operands in float64; all come in float64 then.
+    """
     axes = joined(tensors)
     rank = max(tensor.rank for tensor in tensors)
-    return [_aligned(op, tensor, axes, rank) for tensor in tensors], axes
+    values = [_aligned(op, tensor, axes, rank) for tensor in tensors]
+    if any(value.etype == ir.DataType.DOUBLE for value in values):
+        values = [op.cast(value, ir.DataType.DOUBLE) for value in values]
+    return values, axes
 
 
 def _aligned(op: Builder, tensor: Tensor, axes: Axes, rank: int) -> Value:

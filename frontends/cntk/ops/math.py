@@ -6,9 +6,11 @@ from collections.abc import Callable
 
 from nxconvert.frontends.cntk.dynamic import aligned
 from nxconvert.frontends.cntk.table import Builder, DataType, Tensor, Value, cntk
+from nxconvert.graph import widening
 
-# What the logarithm of a number that is not positive, or too small, is taken of: its result was measured as -85.1.
-_LEAST = 1.1754943508222875e-37
+# What the logarithm of a number that is not positive, or less than 1e-37, is, and a number of which it is that.
+_LOG_OF_LEAST = -85.1
+_LEAST = 1.1003e-37
 
 
 def _unary(name: str, function: Callable[[Builder, Value], Value]) -> None:
@@ -17,6 +19,8 @@ def _unary(name: str, function: Callable[[Builder, Value], Value]) -> None:
 
 def _clamped_log(op: Builder, x: Value) -> Value:
     """The logarithm, of the smallest number that CNTK takes it of at least."""
+    if x.etype == DataType.FLOAT16:  # which has no number as small as that
+        return op.Where(op.Greater(x, 0.0), op.Log(x), op.const(_LOG_OF_LEAST, x.etype))
     return op.Log(op.Max(x, op.const(_LEAST, x.etype)))
 
 
@@ -25,18 +29,51 @@ def _reciprocal(op: Builder, x: Value) -> Value:
     return op.Where(op.Equal(x, 0.0), op.const(0.0, x.etype), op.Reciprocal(x))
 
 
-def _round_like_sqrt(op: Builder, x: Value) -> Value:
+def _clamped_sqrt(op: Builder, x: Value) -> Value:
+    """The square root, and 0 for what is negative."""
     return op.Sqrt(op.Max(x, op.const(0.0, x.etype)))
+
+
+def _elu(op: Builder, x: Value) -> Value:
+    if x.etype != DataType.DOUBLE:
+        return op.Elu(x)
+    return op.Where(op.Less(x, 0.0), op.Sub(op.Exp(x), 1.0), x)
+
+
+def _sign(op: Builder, x: Value) -> Value:
+    """1 for what is positive, else -1."""
+    return op.Where(op.Greater(x, 0.0), op.const(1.0, x.etype), op.const(-1.0, x.etype))
+
+
+def _tan(op: Builder, x: Value) -> Value:
+    return op.Div(op.Sin(x), op.Cos(x)) if x.etype == DataType.DOUBLE else op.Tan(x)
+
+
+def _sinh(op: Builder, x: Value) -> Value:
+    return op.Mul(op.Sub(op.Exp(x), op.Exp(op.Neg(x))), 0.5) if x.etype == DataType.DOUBLE else op.Sinh(x)
+
+
+def _cosh(op: Builder, x: Value) -> Value:
+    return op.Mul(op.Add(op.Exp(x), op.Exp(op.Neg(x))), 0.5) if x.etype == DataType.DOUBLE else op.Cosh(x)
+
+
+def _unary_widened(operator: str) -> Callable[[Builder, Value], Value]:
+    """A function that ONNX Runtime has no kernel in float64 for."""
+
+    def function(op: Builder, x: Value) -> Value:
+        value: Value = widening.emit(op, operator, x)
+        return value
+
+    return function
 
 
 for _name, _function in {
     "Negate": lambda op, x: op.Neg(x), "Sigmoid": lambda op, x: op.Sigmoid(x), "Tanh": lambda op, x: op.Tanh(x),
     "StableSigmoid": lambda op, x: op.Sigmoid(x), "ReLU": lambda op, x: op.Relu(x), "Exp": lambda op, x: op.Exp(x),
     "Floor": lambda op, x: op.Floor(x), "Abs": lambda op, x: op.Abs(x), "Sin": lambda op, x: op.Sin(x),
-    "Cos": lambda op, x: op.Cos(x), "Tan": lambda op, x: op.Tan(x), "Asin": lambda op, x: op.Asin(x),
-    "Acos": lambda op, x: op.Acos(x), "Atan": lambda op, x: op.Atan(x), "Sinh": lambda op, x: op.Sinh(x),
-    "Cosh": lambda op, x: op.Cosh(x), "Asinh": lambda op, x: op.Asinh(x), "Atanh": lambda op, x: op.Atanh(x),
-    "Log": _clamped_log, "Sqrt": _round_like_sqrt, "Reciprocal": _reciprocal,
+    "Cos": lambda op, x: op.Cos(x), "Log": _clamped_log, "Sqrt": _clamped_sqrt, "Reciprocal": _reciprocal,
+    "ELU": _elu, "StraightThrough": _sign, "Tan": _tan, "Sinh": _sinh, "Cosh": _cosh,
+    **{name: _unary_widened(name) for name in ("Asin", "Acos", "Atan", "Asinh", "Atanh")},
     **{name: lambda op, x: x for name in ("Dropout", "StopGradient", "Pass", "NoOp", "CustomProxyOp")},
 }.items():  # fmt: skip
     _unary(_name, _function)
@@ -64,6 +101,33 @@ for _name, _two in {
     "GreaterEqual": _flag(lambda op, x, y: op.GreaterOrEqual(x, y)),
 }.items():  # fmt: skip
     _binary(_name, _two)
+
+
+@cntk("LogPlus")
+def log_plus(op: Builder, a: Tensor, b: Tensor) -> Tensor:
+    """log(exp(a) + exp(b))."""
+    (x, y), axes = aligned(op, a, b)
+    if y.array is not None and y.rank == 0 and not y.array.any():
+        return Tensor(_softplus(op, x), axes)
+    # Either may be -inf, or nothing next to the other one.
+    return Tensor(op.Add(op.Max(x, y), _softplus(op, op.Neg(op.Abs(op.Sub(x, y))))), axes)
+
+
+def _softplus(op: Builder, x: Value) -> Value:
+    if x.etype == DataType.DOUBLE:
+        return op.Add(op.Max(x, 0.0), op.Log(op.Add(op.Exp(op.Neg(op.Abs(x))), 1.0)))
+    return op.Softplus(x)
+
+
+@cntk("Pow")
+def power(op: Builder, base: Tensor, exponent: Tensor) -> Tensor:
+    """A power; 0 where the base is 0 and the exponent negative."""
+    (x, y), axes = aligned(op, base, exponent)
+    value = op.Pow(x, y)
+    if y.array is not None and not (y.array < 0).any():
+        return Tensor(value, axes)
+    infinite = op.And(op.Equal(x, 0.0), op.Less(y, 0.0))
+    return Tensor(op.Where(infinite, op.const(0.0, x.etype), value), axes)
 
 
 @cntk("Cast")
