@@ -60,7 +60,7 @@ class Lowerer:
         self._warn = warn
         self.lengths: list[Value] = []
         self._sequences: dict[str, Seq] = {}
-        self._made: dict[str, Seq] = {}
+        self._made: dict[tuple[str, Source], Seq] = {}
         self._add_inputs(inputs_of(network))
 
     def warn(self, message: str) -> None:
@@ -101,9 +101,10 @@ class Lowerer:
         return Tensor(self.root.input(name, dtype, [*leading_dims(axes, self.batch), *dims]), axes)
 
     def new_axis(self, name: str, size: Int, lengths: Callable[[], Value]) -> Seq:
-        if name not in self._made:
-            self._made[name] = Seq(name, size, lengths, self.root, made=True)
-        return self._made[name]
+        key = name, self.node.inputs[0]
+        if key not in self._made:
+            self._made[key] = Seq(name, size, lengths, self.root, made=True)
+        return self._made[key]
 
     def weight(self, variable: Variable) -> Tensor:
         """A parameter or constant."""

@@ -61,7 +61,10 @@ class Context(Protocol):
     network: Network
 
     def new_axis(self, name: str, size: Int, lengths: Callable[[], Value]) -> Seq:
-        """A sequence axis that the model makes; one with the name of another one that it has made is that one.
+        """A sequence axis that the model makes of the first input of the function that is lowered.
+
+        One of the same name that was made of the same is the same axis. Of the same name alone it need not be: CNTK
+        calls axes after what they are parts of, however long those are.
 
         Args:
             name: CNTK's.
