@@ -21,7 +21,7 @@ import onnx_ir as ir
 
 from nxconvert.formats.cntk.dictionary import Axis
 from nxconvert.frontends.cntk.dynamic import Axes, Seq, Tensor
-from nxconvert.frontends.cntk.network import Network, Node
+from nxconvert.frontends.cntk.network import Network, Node, Source
 from nxconvert.graph.builder import Builder, Value
 from nxconvert.graph.dims import Dim, Int
 from nxconvert.graph.optable import Lowering, OpTable
@@ -71,6 +71,9 @@ class Context(Protocol):
             size: of the axis; no sequence is longer.
             lengths: gives int64[batch] when somebody asks.
         """
+
+    def tensor(self, source: Source) -> Tensor:
+        """What something that has been computed already stands for, an input of the function among them."""
 
     def warn(self, message: str) -> None:
         """Tells the user something."""

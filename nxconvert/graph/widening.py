@@ -58,6 +58,7 @@ _FORMS: dict[str, _Form] = {
         ("Tan", "Asin", "Acos", "Atan", "Sinh", "Cosh", "Asinh", "Acosh", "Atanh", "Softplus"),
         _Form(_DOUBLE),
     ),
+    **dict.fromkeys(("Conv", "ConvTranspose", "AveragePool", "MaxRoiPool"), _Form(_DOUBLE)),
 }
 
 

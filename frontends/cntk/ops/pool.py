@@ -1,0 +1,190 @@
+"""Pooling, and putting back what it took out.
+
+Semantics: ``Source/Math/ConvolveGeometry.h`` and ``Source/Math/CPUMatrixImpl.h``, measured in CNTK 2.7. Padding is
+none of the elements, neither of a largest one nor, unless it is to be included, of a mean.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from nxconvert.frontends.cntk.ops.window import Slide, ceil_div, centered, is_said, per_sample, place, row_major
+from nxconvert.frontends.cntk.table import Bools, Builder, DataType, Int, LoweringError, Shape, Tensor, Value, cntk
+from nxconvert.graph.dims import maximum, product
+from nxconvert.graph.widening import emit
+
+_MAX, _AVERAGE = 0, 1
+#: To how many axes ONNX Runtime's pooling is limited.
+_AXES = 3
+
+
+def slides_over(
+    x: Tensor,
+    window: Shape,
+    *,
+    strides: Shape = (1,),
+    autoPadding: Bools = (False,),
+    lowerPad: Shape = (0,),
+    upperPad: Shape = (0,),
+    ceilOutDim: bool = False,
+    **_: Any,
+) -> list[Slide]:
+    """The window along each static axis."""
+    rank = len(window)
+    return [
+        _slide(*along, ceil=ceilOutDim)
+        for along in zip(
+            x.dims,
+            row_major(window, rank, x.rank, 1),
+            row_major(strides, rank, x.rank, 1),
+            row_major(autoPadding, rank, x.rank, False),
+            row_major(lowerPad, rank, x.rank, 0),
+            row_major(upperPad, rank, x.rank, 0),
+            strict=True,
+        )
+    ]
+
+
+def _slide(size: Int, kernel: int, stride: int, center: bool, low: int, high: int, *, ceil: bool) -> Slide:
+    if kernel < 1 or stride < 1:
+        raise LoweringError(f"a window of {kernel} in steps of {stride} is none")
+    if center:
+        return centered(size, kernel, stride, ceil=ceil)
+    if ceil:  # the last window may go beyond the axis
+        positions = ceil_div(size + (low + high - kernel), stride) + 1
+        return Slide(kernel, stride, low, (positions - 1) * stride + kernel - size - low)
+    return Slide(kernel, stride, low, high)
+
+
+@cntk("Pooling")
+def pooling(
+    op: Builder,
+    x: Tensor,
+    *,
+    poolingType: int,
+    poolingWindowShape: Shape,
+    includePad: bool = False,
+    **attributes: Any,
+) -> Tensor:
+    """The largest element or the mean of each window; steps of a sequence are pooled alone."""
+    if poolingType not in (_MAX, _AVERAGE):
+        raise LoweringError(f"there is no pooling {poolingType}")
+    slides = slides_over(x, poolingWindowShape, **attributes)
+
+    def pool(value: Value, along: Sequence[Slide]) -> Value:
+        if poolingType == _MAX:
+            return _largest(op, value, along)
+        return _mean(op, value, along, include_pad=includePad)
+
+    return _over_axes(op, x, slides, pool)
+
+
+def _over_axes(op: Builder, x: Tensor, slides: list[Slide], pool: Callable[[Value, Sequence[Slide]], Value]) -> Tensor:
+    """Pools by [samples, channels, *space]: what comes before the axes with a window are channels.
+
+    More axes than ONNX Runtime pools at once are pooled one after another, which comes to the same.
+    """
+    moving = [axis for axis, slide in enumerate(slides) if not slide.is_trivial]
+    if not moving:
+        return x
+    first, last = moving[0], moving[-1]
+    if last - first + 1 + (last < len(slides) - 1) > _AXES:
+        last = first + _AXES - 2
+    rest = [Slide(1)] * (last + 1) + slides[last + 1 :]
+
+    def pooled(value: Value) -> Value:
+        samples, before, space = value.dims[0], value.dims[1 : first + 1], value.dims[first + 1 :]
+        along, kept = slides[first : last + 1], space[last + 1 - first :]
+        if kept:  # as one axis that no window moves along
+            along, space = [*along, Slide(1)], (*space[: last + 1 - first], product(kept))
+        y = pool(op.reshape(value, (samples, product(before), *space)), along)
+        return op.reshape(y, (samples, *before, *y.dims[2 : 2 + last + 1 - first], *kept))
+
+    return _over_axes(op, per_sample(op, x, pooled), rest, pool)
+
+
+def _covers(value: Value, slides: Sequence[Slide]) -> bool:
+    """Whether there is one window, over all of space."""
+    return all(slide.covers(size) for slide, size in zip(slides, value.dims[2:], strict=True))
+
+
+def _largest(op: Builder, x: Value, slides: Sequence[Slide]) -> Value:
+    if _covers(x, slides):
+        return _over_space(op, x, "GlobalMaxPool", "ReduceMax")
+    value, attributes = place(op, x, slides, -math.inf, inside=True)
+    result: Value = op.MaxPool(value, **attributes)
+    return result
+
+
+def _over_space(op: Builder, x: Value, pool: str, reduction: str) -> Value:
+    """One window over all of space; pooling in float64 is a reduction, which ONNX Runtime knows."""
+    if x.etype == DataType.DOUBLE:
+        result: Value = getattr(op, reduction)(x, list(range(2, x.rank)), keepdims=1)
+        return result
+    whole: Value = getattr(op, pool)(x)
+    return whole
+
+
+def _mean(op: Builder, x: Value, slides: Sequence[Slide], *, include_pad: bool) -> Value:
+    if _covers(x, slides):
+        return _over_space(op, x, "GlobalAveragePool", "ReduceMean")
+    value, attributes = place(op, x, slides, inside=True)
+    if "pads" in attributes and include_pad:
+        attributes["count_include_pad"] = 1
+    y: Value = emit(op, "AveragePool", value, **attributes)
+    if include_pad or is_said(slides, inside=True):
+        return y
+    # What part of each window is no padding, if the operator has not been told.
+    ones = op.expand(op.const(1.0, x.etype), (1, 1, *x.dims[2:]))
+    return op.Div(y, emit(op, "AveragePool", place(op, ones, slides, inside=True)[0], **attributes))
+
+
+# ---- unpooling -------------------------------------------------------------------------------------------------------
+
+
+@cntk("Unpooling")
+def unpooling(
+    op: Builder,
+    x: Tensor,
+    source: Tensor,
+    *,
+    poolingType: int,
+    unpoolingWindowShape: Shape,
+    **attributes: Any,
+) -> Tensor:
+    """``x`` at the places at which pooling with that window finds the largest elements of ``source``, else zeros."""
+    if poolingType != _MAX:
+        raise LoweringError("only the largest elements can be put back")
+    if x.axes != source.axes or x.rank != source.rank:
+        raise LoweringError("what is put back and where are not of the same axes")
+    slides = slides_over(source, unpoolingWindowShape, **attributes)
+    first = next((axis for axis, slide in enumerate(slides) if not slide.is_trivial), max(len(slides) - 1, 0))
+    along, dims = slides[first:], (product(source.dims[:first]), *source.dims[first:])
+    if not 1 <= len(along) <= _AXES:
+        raise LoweringError(f"a window over {len(along)} axes, of more than {_AXES}")
+    samples = product(source.value.dims[: source.nd])
+    where = op.reshape(source.value, (samples, *dims))
+    values = op.reshape(x.value, (samples, dims[0], *x.dims[first:]))
+    return source.of(op.reshape(_put_back(op, values, where, along), source.value.dims))
+
+
+def _put_back(op: Builder, values: Value, source: Value, slides: Sequence[Slide]) -> Value:
+    """[samples, channels, *space] with the values of [samples, channels, *positions]."""
+    placed, attributes = place(op, source, slides, -math.inf, inside=True)
+    _, indices = op.MaxPool(placed, **attributes, _outputs=2)
+    if values.etype == DataType.FLOAT:
+        whole = op.MaxUnpool(values, indices, op.dims_tensor(placed.dims), **attributes)
+    else:  # which ONNX Runtime does not put back, but scatters
+        zeros = op.expand(op.const(0.0, values.etype), (product(placed.dims),))
+        flat = (op.reshape(value, (product(values.dims),)) for value in (indices, values))
+        whole = op.reshape(op.ScatterElements(zeros, *flat, axis=0), placed.dims)
+    if placed is source:
+        result: Value = whole
+        return result
+    told = is_said(slides, inside=True)
+    before = [maximum(-slide.before, 0) if told else -slide.before for slide in slides]
+    after = [0 if told else -slide.after for slide in slides]
+    back: Value = op.Pad(whole, [0, 0, *before, 0, 0, *after], op.const(0.0, whole.etype))
+    return back
