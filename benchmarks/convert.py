@@ -31,9 +31,12 @@ from rich.table import Table
 HERE = Path(__file__).parent
 CACHE = Path.home() / ".cache" / "nxconvert-benchmarks"
 # A round of this model of a framework fills the bytecode caches before anything is measured.
-WARM_UP = {"pytorch": "resnet50", "caffe2": "caffe2-resnet50"}
-# The Python that has Caffe2.
+WARM_UP = {"pytorch": "resnet50", "caffe2": "caffe2-resnet50", "cntk": "cntk-alexnet"}
+# Measured where they are named only: they take long to make, and much of a disk.
+LARGE = frozenset({"cntk-2.2gb"})
+# The Pythons that have Caffe2 and CNTK.
 CAFFE2_PYTHON = os.environ.get("NXCONVERT_CAFFE2_PYTHON", "")
+CNTK_PYTHON = os.environ.get("NXCONVERT_CNTK_PYTHON", "")
 # The bytecode caches that every installation has are used, whatever this shell says.
 ENVIRONMENT = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
 
@@ -70,6 +73,10 @@ def _caffe2_exporter(model: str, source: Path, target: Path) -> list[str | Path]
     return [command, source, "--caffe2-init-net", init, "--value-info", shapes, "-o", target]
 
 
+def _cntk_exporter(model: str, source: Path, target: Path) -> list[str | Path]:
+    return [CNTK_PYTHON, "-W", "ignore", HERE / "cntk_models.py", "export", source, target]
+
+
 def _copy(model: str, source: Path, target: Path) -> list[str | Path]:
     return ["cp", source, target]
 
@@ -86,12 +93,18 @@ TOOLS = {
         "caffe2": Tool("/predict_net.pb", _caffe2_exporter),
         "cp": Tool("/init_net.pb", _copy, converts=False),
     },
+    "cntk": {
+        "nxconvert": Tool(".model", _nxconvert),
+        "cntk": Tool(".model", _cntk_exporter),
+        "cp": Tool(".model", _copy, converts=False),
+    },
 }
 
 
 def framework(model: str) -> str:
     """The framework of a model."""
-    return "caffe2" if model.startswith("caffe2-") else "pytorch"
+    name = model.partition("-")[0]
+    return name if name in WARM_UP else "pytorch"
 
 
 @dataclass(frozen=True)
@@ -151,7 +164,9 @@ def measure(result: Result, models: Path, *, keep: bool = True) -> None:
             result.runs.append(Run(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * unit))
         log.unlink()
         result.bytes = sum(path.stat().st_size for path in Path(folder).rglob("*") if path.is_file())
-        if tool.converts and result.nodes is None:
+        if not result.bytes:
+            result.problem = "says that all is well, and writes nothing"
+        elif tool.converts and result.nodes is None:
             counted = subprocess.run([sys.executable, HERE / "count.py", target], capture_output=True, check=True)
             result.nodes = int(counted.stdout)
 
@@ -161,11 +176,12 @@ def build(model: str, suffix: str, models: Path, console: Console) -> bool:
     path = models / f"{model}{suffix}"
     if not path.exists():
         console.print(f"building {path}")
-        if framework(model) == "caffe2":
-            program, target = [CAFFE2_PYTHON or sys.executable, "-W", "ignore", HERE / "caffe2_models.py"], path.parent
-        else:
-            program, target = [sys.executable, "-W", "ignore", HERE / "models.py"], path
-        subprocess.run([*program, model, target], check=False, env=ENVIRONMENT)
+        words: dict[str, list[str | Path]] = {
+            "pytorch": [sys.executable, "-W", "ignore", HERE / "models.py", model, path],
+            "caffe2": [CAFFE2_PYTHON or sys.executable, "-W", "ignore", HERE / "caffe2_models.py", model, path.parent],
+            "cntk": [CNTK_PYTHON or sys.executable, "-W", "ignore", HERE / "cntk_models.py", "make", model, path],
+        }
+        subprocess.run(words[framework(model)], check=False, env=ENVIRONMENT)
     return path.exists()
 
 
@@ -197,7 +213,7 @@ def table(results: list[Result]) -> Table:
     "--tool",
     "tools",
     multiple=True,
-    type=click.Choice(list({**TOOLS["pytorch"], **TOOLS["caffe2"]})),
+    type=click.Choice(sorted({tool for tools in TOOLS.values() for tool in tools})),
     help="Only these (repeatable).",
 )
 @click.option("--models", default=CACHE, show_default=True, type=click.Path(path_type=Path), help="Caches the models.")
@@ -209,7 +225,7 @@ def main(names: tuple[str, ...], runs: int, tools: tuple[str, ...], models: Path
         console.print("PYTHONDONTWRITEBYTECODE is set; it is unset for everything that is measured.")
     warm: set[str] = set()
     results: list[Result] = []
-    for name in names or tuple(INPUTS):
+    for name in names or tuple(name for name in INPUTS if name not in LARGE):
         mine = [Result(name, tool) for tool in TOOLS[framework(name)] if not tools or tool in tools]
         for model in (WARM_UP[framework(name)], name):
             suffixes = sorted({TOOLS[framework(name)][result.tool].source for result in mine})

@@ -44,4 +44,8 @@ INPUTS = {
     "decoder-2.4gb": (Input("ids", "int64", (64,)),),
     "caffe2-resnet50": (Input("data", "float32", (3, 224, 224)),),
     "caffe2-alexnet": (Input("data", "float32", (3, 224, 224)),),
+    # CNTK's files say all of their inputs.
+    "cntk-alexnet": (),
+    "cntk-lstm": (),
+    "cntk-2.2gb": (),
 }
