@@ -18,7 +18,7 @@ from nxconvert.frontends.cntk.primitives import name_of
 CRITERIA = frozenset(
     """
     CrossEntropyWithSoftmax SquaredError ClassificationError Logistic BinaryCrossEntropy WeightedBinaryCrossEntropy
-    EditDistanceError LambdaRank NDCG ForwardBackward CosDistanceWithNegativeSamples LatticeSequenceWithSoftmax
+    EditDistanceError LambdaRank NDCG NCE ForwardBackward CosDistanceWithNegativeSamples LatticeSequenceWithSoftmax
     """.split()  # noqa: SIM905
 )
 #: What trainers call the sums of their losses and metrics over a batch.
