@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -12,18 +11,15 @@ import onnx_ir as ir
 
 from nxconvert.errors import Unsupported, UnsupportedError
 from nxconvert.formats.cntk.model import CONSTANT, Variable
-from nxconvert.frontends.cntk.dynamic import STATIC, Axes, Seq, Tensor, joined, leading_dims
-from nxconvert.frontends.cntk.network import Leaf, Network, Node, Result, Source, inputs_of, sequence_axes
+from nxconvert.frontends.cntk.dynamic import STATIC, Axes, Seq, Tensor, joined
+from nxconvert.frontends.cntk.inputs import Plan
+from nxconvert.frontends.cntk.network import Leaf, Network, Node, Result, Source
 from nxconvert.frontends.cntk.table import LoweringError, cntk
 from nxconvert.graph.builder import Builder, GraphTypeError, Value
 from nxconvert.graph.dims import Int
 
 # What a lowering runs into when attributes and shapes do not fit, short of saying so itself.
 _MISFITS = (LookupError, ValueError, TypeError, ZeroDivisionError, OverflowError, AttributeError, AssertionError)
-#: The sequence axis that inputs have unless the user makes another one, in files of either format.
-DEFAULT_AXES = frozenset({"defaultDynamicAxis", "*"})
-#: An input of sequences that others are as long as has their lengths in an input of its name with this.
-LENGTHS = "_lengths"
 #: Constants up to this many elements are known while the graph is built.
 _SMALL = 256
 
@@ -48,57 +44,44 @@ class Lowerer:
         names: Mapping[str, str],
         placeholders: Mapping[str, Variable],
         warn: Callable[[str], None],
+        inputs: Plan,
     ) -> None:
-        """`names` are the names of the inputs and weights by uid."""
+        """`names` are the names of the inputs and weights by uid, `inputs` what there is to be known of inputs."""
         self.network = network
         self.placeholders = placeholders
         self.root = self.op = Builder()
-        self.batch: Int = self.root.dim("batch")
+        self.batch: Int = self._size(inputs.batch)
         self.values: dict[Source, Tensor] = {}
         self.node = Node("", "", (), {}, "")
         self._names = names
         self._warn = warn
-        self.lengths: list[Value] = []
-        self._sequences: dict[str, Seq] = {}
         self._made: dict[tuple[str, Source], Seq] = {}
-        self._add_inputs(inputs_of(network))
+        self.lengths = self._add_inputs(inputs)
 
     def warn(self, message: str) -> None:
         self._warn(message)
 
     # ---- variables ---------------------------------------------------------------------------------------------------
 
-    def _add_inputs(self, variables: Sequence[Variable]) -> None:
-        """The graph's inputs in the order of the file, and behind them the lengths of sequences, one an axis."""
-        first: dict[str, str] = {}
-        for variable in variables:
-            first |= {
-                axis.name: self._names[variable.uid] for axis in sequence_axes(variable) if axis.name not in first
-            }
+    def _add_inputs(self, inputs: Plan) -> list[Value]:
+        """The graph's inputs, and behind them the lengths of sequences, which are returned."""
         lengths: dict[str, Value] = {}
-        usual = next((axis for axis in first if axis in DEFAULT_AXES), next(iter(first), None))
-        for axis, name in first.items():
-            size = self.root.dim("sequence") if axis == usual else self.root.fresh(f"{word(name)}_sequence", low=1)
-            self._sequences[axis] = Seq(axis, size, partial(lengths.__getitem__, axis), self.root, made=False)
-        for variable in variables:
-            self.values[Leaf(variable.uid)] = self._input(variable)
-        for axis, name in first.items():
-            lengths[axis] = self.root.input(f"{name}{LENGTHS}", ir.DataType.INT64, [self.batch])
-        self.lengths = list(lengths.values())
+        sequences = {
+            axis: Seq(axis, self._size(size), partial(lengths.__getitem__, axis), self.root, made=False)
+            for axis, size in inputs.sizes.items()
+        }
+        for uid, planned in inputs.inputs.items():
+            variable, name = self.network.variables[uid], self._names[uid]
+            axes = Axes(bool(variable.axes), sequences[planned.axis] if planned.axis is not None else None)
+            self.values[Leaf(uid)] = Tensor(self.root.input(name, planned.dtype, map(self._size, planned.dims)), axes)
+            if variable.sparse:
+                self._warn(f"the input '{name}' is fed sparsely in CNTK; here it takes the same numbers densely")
+        for (axis, _), (name, planned) in zip(inputs.sizes.items(), inputs.lengths.items(), strict=True):
+            lengths[axis] = self.root.input(name, planned.dtype, map(self._size, planned.dims))
+        return list(lengths.values())
 
-    def _input(self, variable: Variable) -> Tensor:
-        """A graph input, or what stands for it if it is fed sparsely: the same numbers, dense."""
-        name = self._names[variable.uid]
-        seq = next((self._sequences[axis.name] for axis in sequence_axes(variable)), None)
-        axes = Axes(bool(variable.axes), seq)
-        dims = [
-            size if size >= 0 else self.root.fresh(f"{word(name)}_dim{place}", low=1)
-            for place, size in enumerate(variable.shape)
-        ]
-        dtype = variable.dtype or ir.DataType.FLOAT
-        if variable.sparse:
-            self._warn(f"the input '{name}' is fed sparsely in CNTK; here it takes the same numbers densely")
-        return Tensor(self.root.input(name, dtype, [*leading_dims(axes, self.batch), *dims]), axes)
+    def _size(self, size: int | str) -> Int:
+        return size if isinstance(size, int) else self.root.dim(size)
 
     def new_axis(self, name: str, size: Int, lengths: Callable[[], Value]) -> Seq:
         key = name, self.node.inputs[0]
@@ -176,8 +159,3 @@ def where(node: Node) -> str:
 
 def _misfit(error: Exception) -> str:
     return f"its inputs and attributes do not fit together ({type(error).__name__}: {error})"
-
-
-def word(name: str) -> str:
-    """A name as it may stand in a name of a size, which is a word of ASCII that begins with a letter."""
-    return re.sub(r"^(?=\d)|\W", "_", name, flags=re.ASCII)

@@ -10,8 +10,9 @@ import onnx_ir as ir
 from nxconvert.errors import Unsupported, UnsupportedError, counted
 from nxconvert.formats.cntk.model import read_model
 from nxconvert.frontends.cntk import loops, ops  # noqa: F401  (fill the table)
-from nxconvert.frontends.cntk.lower import LENGTHS, Lowerer, where, word
-from nxconvert.frontends.cntk.network import Expansion, Network, base_name, expand, inputs_of, sequence_axes
+from nxconvert.frontends.cntk.inputs import LENGTHS, name_variables, plan, word
+from nxconvert.frontends.cntk.lower import Lowerer, where
+from nxconvert.frontends.cntk.network import Expansion, Network, expand
 from nxconvert.frontends.cntk.outputs import wanted_outputs
 from nxconvert.frontends.cntk.table import cntk
 from nxconvert.graph.builder import Value
@@ -25,6 +26,7 @@ def read(path: Path, options: ReadOptions) -> ir.Model:
 
     Raises:
         ReadError: the file is damaged, or holds no model.
+        UsageError: what the caller says of inputs or outputs does not fit.
         UnsupportedError: functions have no lowering; all of them are listed.
     """
     options.progress("reading", None)
@@ -33,8 +35,8 @@ def read(path: Path, options: ReadOptions) -> ir.Model:
     expansion = Expansion(stored)
     network = expand(expansion, wanted_outputs(expansion, options.outputs, options.warn))
     _check(network)
-    names = _names(network)
-    m = Lowerer(network, names, stored.variables, options.warn)
+    names = name_variables(network)
+    m = Lowerer(network, names, stored.variables, options.warn, plan(network, names, options))
     for group in network.groups:
         if network.is_loop(group):
             loops.lower_loop(m, group)
@@ -51,27 +53,6 @@ def _check(network: Network) -> None:
     missing = counted(Unsupported(each.op, "", where(each)) for each in network.nodes.values() if each.op not in cntk)
     if missing:
         raise UnsupportedError(missing)
-
-
-def _names(network: Network) -> dict[str, str]:
-    """A name of its own for each variable: what the user called it, or else its uid.
-
-    Inputs choose before weights, and weights are never called like outputs. Nothing is called like the lengths of the
-    sequences of an input.
-    """
-    variables = network.variables.values()
-    first = {axis.name: v for v in reversed(list(inputs_of(network))) for axis in sequence_axes(v)}
-    lengths = {f"{base_name(variable)}{LENGTHS}" for variable in first.values()}
-    names = Names(map(base_name, variables))
-    given = {
-        variable.uid: names.give(base_name(variable), beside=[LENGTHS] if variable in first.values() else [])
-        for variable in sorted(inputs_of(network), key=lambda variable: base_name(variable) in lengths)
-    }
-    names.reserve(output.name for output in network.outputs)
-    for variable in variables:
-        if variable.uid not in given:
-            given[variable.uid] = names.give(base_name(variable))
-    return given
 
 
 def _outputs(m: Lowerer, network: Network, taken: Iterable[str]) -> dict[str, Value]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import onnx_ir as ir
 import pytest
@@ -142,3 +143,28 @@ class TestAxes:
         model = nxconvert.load(FILES / "axes.model", outputs=["doubled"])
         assert {value.name: str(value.shape) for value in model.graph.inputs} == {"fixed": "[2]"}
         assert [str(value.shape) for value in model.graph.outputs] == ["[2]"]
+
+
+class TestDeclared:
+    def test_sizes_are_fixed_and_named(self) -> None:
+        given = {"first": "float32[rows,7,2]", "second": "[rows,steps,2]"}
+        model = nxconvert.load(FILES / "axes.model", outputs=["last", "back"], inputs=given)
+        found = {value.name: str(value.shape) for value in model.graph.inputs}
+        assert found["first"] == "[rows,7,2]"
+        assert found["second"] == found["third"] == "[rows,steps,2]"
+        assert found["first_lengths"] == found["second_lengths"] == "[rows]"
+        assert {str(value.shape) for value in model.graph.outputs} == {"[rows,2]", "[rows,steps,2]"}
+
+    @pytest.mark.parametrize(
+        "given, complaint",
+        [
+            ({"one": "[n,2]"}, "no input 'one'; its inputs are fixed, sample, third, third_lengths"),
+            ({"sample": "[n,3]"}, r"'sample' is float32\[batch,2\] in the model, and \[n,3\] is declared"),
+            ({"sample": "int64[n,2]"}, r"and int64\[n,2\] is declared"),
+            ({"sample": "[4,2]", "third": "[5,s,2]"}, "batch is declared as 4 and as 5; it is one size"),
+            (["[2]"] * 4, "4 inputs are declared, the model has 3: fixed, sample, third"),
+        ],
+    )
+    def test_what_contradicts_the_file(self, given: Any, complaint: str) -> None:
+        with pytest.raises(UsageError, match=complaint):
+            nxconvert.load(FILES / "axes_spread.model", inputs=given)
