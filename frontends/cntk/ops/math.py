@@ -17,7 +17,7 @@ def _unary(name: str, function: Callable[[Builder, Value], Value]) -> None:
     cntk(name)(lambda op, x: x.of(function(op, x.value)))
 
 
-def _clamped_log(op: Builder, x: Value) -> Value:
+def clamped_log(op: Builder, x: Value) -> Value:
     """The logarithm, of the smallest number that CNTK takes it of at least."""
     if x.etype == DataType.FLOAT16:  # which has no number as small as that
         return op.Where(op.Greater(x, 0.0), op.Log(x), op.const(_LOG_OF_LEAST, x.etype))
@@ -71,7 +71,7 @@ for _name, _function in {
     "Negate": lambda op, x: op.Neg(x), "Sigmoid": lambda op, x: op.Sigmoid(x), "Tanh": lambda op, x: op.Tanh(x),
     "StableSigmoid": lambda op, x: op.Sigmoid(x), "ReLU": lambda op, x: op.Relu(x), "Exp": lambda op, x: op.Exp(x),
     "Floor": lambda op, x: op.Floor(x), "Abs": lambda op, x: op.Abs(x), "Sin": lambda op, x: op.Sin(x),
-    "Cos": lambda op, x: op.Cos(x), "Log": _clamped_log, "Sqrt": _clamped_sqrt, "Reciprocal": _reciprocal,
+    "Cos": lambda op, x: op.Cos(x), "Log": clamped_log, "Sqrt": _clamped_sqrt, "Reciprocal": _reciprocal,
     "ELU": _elu, "StraightThrough": _sign, "Tan": _tan, "Sinh": _sinh, "Cosh": _cosh,
     **{name: _unary_widened(name) for name in ("Asin", "Acos", "Atan", "Asinh", "Atanh")},
     **{name: lambda op, x: x for name in ("Dropout", "StopGradient", "Pass", "NoOp", "CustomProxyOp")},

@@ -80,9 +80,8 @@ def reduce_axis(
 
 @cntk("SumAll")
 def sum_all(op: Builder, x: Tensor) -> Tensor:
-    """The sum of everything in a batch, as a vector of one."""
-    total = _over_batch(op, x, "ReduceSum", _Extent(None, batch=True, steps=True), keepdims=False)
-    return total.of(op.reshape(total.value, (1,)))
+    """The sum of everything in a batch."""
+    return _over_batch(op, x, "ReduceSum", _Extent(None, batch=True, steps=True), keepdims=False)
 
 
 def _static(x: Tensor, extent: _Extent) -> list[int]:
