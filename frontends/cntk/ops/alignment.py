@@ -129,7 +129,7 @@ def _diagonal(
         above(cost_before), substituted, deleted, inserted, op.Mul(rows, deletion), op.Mul(columns, insertion)
     )
     one = [op.Add(x, 1.0) for x in (above(edits_before), above(edits), edits)]
-    return costs, chosen(above(edits_before), *one, rows, columns)
+    return costs, chosen(above(edits_before), one[0], one[1], one[2], rows, columns)
 
 
 # ---- connectionist temporal classification ---------------------------------------------------------------------------
@@ -158,7 +158,7 @@ def forward_backward(
     if seq is None or labels.axes.count != 2 or output.axes.count != 2:
         raise LoweringError("labels and predictions are not sequences")
     width = product(output.dims)
-    blank = BlankTokenId if 0 <= BlankTokenId < 2**31 else width - 1
+    blank = op.dim_value(BlankTokenId if 0 <= BlankTokenId < 2**31 else width - 1)
     chances = op.LogSoftmax(op.reshape(output.value, (batch, seq.size, width)), axis=-1)
     found, value = _largest(op, labels, batch)
     begins = op.And(op.Equal(value, 2.0), seq.mask)
@@ -187,7 +187,7 @@ class _Slots:
     next_begin: Value
 
 
-def _slots(op: Builder, found: Value, begins: Value, lengths: Value, blank: int) -> _Slots:
+def _slots(op: Builder, found: Value, begins: Value, lengths: Value, blank: Value) -> _Slots:
     batch, size = found.dims
     counts = op.CumSum(op.cast(begins, _INT64), 1)
     number = op.ReduceMax(counts, [1], keepdims=1)
@@ -204,12 +204,10 @@ def _slots(op: Builder, found: Value, begins: Value, lengths: Value, blank: int)
     slot = op.Range(0, most * 2 + 3, 1)
     half = op.Div(slot, 2)
     is_blank = op.Equal(op.Mod(slot, 2), 0)
-    label = op.Where(is_blank, op.const(blank, _INT64), op.Gather(labels, half, axis=1))
+    label = op.Where(is_blank, blank, op.Gather(labels, half, axis=1))
     total = op.Add(op.Mul(number, 2), 1)
     used, before_last = op.Less(slot, total), op.Less(slot, op.Sub(total, 2))
-    differs = op.And(
-        op.Not(op.Equal(label, op.const(blank, _INT64))), op.Not(op.Equal(label, _ahead(op, label, 2, blank)))
-    )
+    differs = op.And(op.Not(op.Equal(label, blank)), op.Not(op.Equal(label, _ahead(op, label, 2, -1))))
     next_begin = op.Gather(starts, op.Add(half, 1), axis=1)
     return _Slots(label, used, op.And(used, op.Not(before_last)), op.And(differs, before_last), next_begin)
 
@@ -228,7 +226,7 @@ def _log_sum(op: Builder, a: Value, b: Value) -> Value:
 
 
 def _chances_behind(
-    op: Builder, slots: _Slots, chances: Value, lengths: Value, blank: int, delay: int
+    op: Builder, slots: _Slots, chances: Value, lengths: Value, blank: Value, delay: int
 ) -> tuple[Value, Value]:
     """The logarithms of the chances of whole sequences that begin in the first slot, and in the second one, [batch].
 
