@@ -130,3 +130,13 @@ def cos_distance_with_negative_samples(
 def _spread(op: Builder, vector: Value, axes: Axes, context: Context) -> Value:
     """Vectors for each step, of what may be the same for all steps."""
     return op.expand(vector, (*leading_dims(axes, context.batch), vector.dims[-1]))
+
+
+@cntk("LatticeSequenceWithSoftmax")
+def lattice_sequence_with_softmax(
+    op: Builder, labels: Tensor, output: Tensor, likelihood: Tensor, lattice: Tensor, *, StateListPath: str
+) -> Tensor:
+    """Raises LoweringError: a model file holds the names of the files alone that CNTK reads phones and transitions from
+    before it can compute anything.
+    """
+    raise LoweringError(f"it reads phones and their transitions from files that the model only names: {StateListPath}")

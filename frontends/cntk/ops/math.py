@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from nxconvert.frontends.cntk.dynamic import aligned
-from nxconvert.frontends.cntk.table import Builder, DataType, Tensor, Value, cntk
+from nxconvert.frontends.cntk.table import Builder, Context, DataType, Tensor, Value, cntk
 from nxconvert.graph import widening
 
 # What the logarithm of a number that is not positive, or less than 1e-37, is, and a number of which it is that.
@@ -133,3 +133,10 @@ def power(op: Builder, base: Tensor, exponent: Tensor) -> Tensor:
 @cntk("Cast")
 def cast(op: Builder, x: Tensor, *, newDataType: int) -> Tensor:
     return x.of(op.cast(x.value, {1: DataType.FLOAT, 2: DataType.DOUBLE, 4: DataType.FLOAT16}[newDataType]))
+
+
+@cntk("Assign")
+def assign(op: Builder, reference: Tensor, value: Tensor, *, context: Context) -> Tensor:
+    """The value. In CNTK, the parameter has it from the next call on."""
+    context.warn("parameters that the model assigns to have their stored values in each call")
+    return value

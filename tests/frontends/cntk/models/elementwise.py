@@ -72,3 +72,8 @@ def parameters_of_activations():
         cntk.dropout(x, 0.9),
     ]
     return cntk.combine(functions), {"x": [4 * np.random.standard_normal((n, 3)).astype(np.float32) for n in (2, 5)]}
+
+
+def assignments():
+    p = cntk.Parameter(init=np.array([5, 6, 7], np.float32))
+    return cntk.assign(p, cntk.Constant(np.array([1, 2, 3], np.float32))) * 2, {}
