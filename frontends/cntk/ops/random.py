@@ -6,6 +6,7 @@ runtime draws for them, and others in each call, as in CNTK.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from nxconvert.frontends.cntk.dynamic import leading_dims
@@ -63,14 +64,18 @@ def _bernoulli(op: Builder, dims: tuple[Int, ...], dtype: DataType, seed: int, c
     return op.cast(op.Less(_uniform(op, dims, DataType.FLOAT, seed, 0.0, 1.0), chance), dtype)
 
 
-_DISTRIBUTIONS = {"uniform": _uniform, "normal": _normal, "gumbel": _gumbel, "bernoulli": _bernoulli}
+_DISTRIBUTIONS: dict[str, Callable[..., Value]] = {
+    "uniform": _uniform,
+    "normal": _normal,
+    "gumbel": _gumbel,
+    "bernoulli": _bernoulli,
+}
 
 
 def _distributed(op: Builder, dims: tuple[Int, ...], dtype: DataType, seed: int, kind: str, args: Floats) -> Value:
     if kind not in _DISTRIBUTIONS:
         raise LoweringError(f"there is no distribution that is called {kind}")
-    value: Value = _DISTRIBUTIONS[kind](op, dims, dtype, seed, *args)
-    return value
+    return _DISTRIBUTIONS[kind](op, dims, dtype, seed, *args)
 
 
 @cntk("RandomDistribution")
