@@ -66,7 +66,7 @@ class Function:
         inputs: uids of variables, or outputs of functions.
         attributes: by name.
         block: of a block.
-        type: how the file calls it, where it is no primitive.
+        type: what it is, where it is no primitive: the file's word, with the name of the class for one of the user's own.
     """
 
     uid: str
@@ -143,6 +143,8 @@ def _variable(item: Mapping[str, Any]) -> Variable:
 
 def _function(item: Mapping[str, Any]) -> Function:
     kind = str(item.get("type", ""))
+    if kind == "UserDefinedFunction":
+        kind = f"{kind} {(item.get('user_defined_state') or {}).get('op_name', '')}".rstrip()
     op = int(item["op"]) if "op" in item else None
     keys = item.get("block_function_composite_arguments_map_keys") or []
     values = item.get("block_function_composite_arguments_map_values") or []

@@ -9,7 +9,7 @@ import onnx_ir as ir
 import pytest
 
 import nxconvert
-from nxconvert.errors import UsageError
+from nxconvert.errors import UnsupportedError, UsageError
 from nxconvert.formats.cntk.model import INPUT, read_model
 from nxconvert.frontends.cntk.network import Expansion
 from nxconvert.frontends.cntk.outputs import wanted_outputs
@@ -168,3 +168,16 @@ class TestDeclared:
     def test_what_contradicts_the_file(self, given: Any, complaint: str) -> None:
         with pytest.raises(UsageError, match=complaint):
             nxconvert.load(FILES / "axes_spread.model", inputs=given)
+
+
+def test_a_sparse_input_is_dense_and_that_is_said(tmp_path: Path) -> None:
+    report = nxconvert.convert(FILES / "sparse.model", tmp_path / "out.nx")
+    assert report.inputs == {"words": "float32[batch,sequence,5]"}
+    assert report.warnings == ("the input 'words' is fed sparsely in CNTK; here it takes the same numbers densely",)
+
+
+def test_functions_of_the_users_own_are_named() -> None:
+    with pytest.raises(UnsupportedError) as error:
+        nxconvert.load(FILES / "user_defined.model")
+    (item,) = error.value.items
+    assert (item.what, item.where, item.count) == ("UserDefinedFunction __main__.Doubled", "twice", 2)
