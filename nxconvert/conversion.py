@@ -29,6 +29,7 @@ from nxconvert.plugins import (
     State,
     WriteOptions,
     ignore_progress,
+    ignore_warning,
 )
 from nxconvert.report import ConversionReport
 
@@ -58,6 +59,7 @@ def load(
     via: Via | None = None,
     init: str | os.PathLike[str] | None = None,
     outputs: Sequence[str] = (),
+    warn: Callable[[str], None] = ignore_warning,
 ) -> ir.Model:
     """The model in a file, as the shared graph: one opset, every value typed, every dim a size or a name.
 
@@ -75,6 +77,7 @@ def load(
             it beside `source`.
         outputs: the names of the outputs that are wanted, of formats in which any result has one; nothing for the
             model's own.
+        warn: takes a sentence about anything that should be known of the model but that is no error.
 
     Raises:
         UsageError: an argument makes no sense.
@@ -90,6 +93,7 @@ def load(
         via=via,
         init=init_file(init, frontend),
         outputs=wanted_outputs(outputs, frontend),
+        warn=warn,
     )
     return frontend.read(path, options)
 

@@ -42,10 +42,11 @@ def command(source: Path, *, source_format: str | None, as_json: bool, **options
 
 
 def _graph_facts(path: Path, format: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    from nxconvert.cli.terminal import warn
     from nxconvert.conversion import load
     from nxconvert.interface import free_dims, interface, operator_counts, parameter_count
 
-    model = load(path, format=format, **options)
+    model = load(path, format=format, warn=warn, **options)
     return {
         "inputs": interface(model.graph.inputs),
         "outputs": interface(model.graph.outputs),

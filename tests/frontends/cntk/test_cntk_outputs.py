@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -181,3 +182,11 @@ def test_functions_of_the_users_own_are_named() -> None:
         nxconvert.load(FILES / "user_defined.model")
     (item,) = error.value.items
     assert (item.what, item.where, item.count) == ("UserDefinedFunction __main__.Doubled", "twice", 2)
+
+
+def test_inspect_says_what_is_left_out(command_line: Callable[..., tuple[int, str, str]]) -> None:
+    code, out, err = command_line("inspect", str(FILES / "trainer_squares.dnn"))
+    assert code == 0
+    assert "second" in out
+    assert "aggregateLoss" not in out
+    assert "aggregateLoss" in err
