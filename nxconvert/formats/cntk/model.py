@@ -66,7 +66,7 @@ class Function:
         inputs: uids of variables, or outputs of functions.
         attributes: by name.
         block: of a block.
-        type: what it is, where it is no primitive: the file's word, with the name of the class for one of the user's own.
+        type: what it is, where it is no primitive: the file's word, with the class of one that is the user's own.
     """
 
     uid: str
