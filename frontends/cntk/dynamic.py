@@ -7,7 +7,7 @@ anything, NaN included, and nothing may depend on it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import onnx_ir as ir
@@ -136,9 +136,13 @@ def aligned(op: Builder, *tensors: Tensor) -> tuple[list[Value], Axes]:
     axes = joined(tensors)
     rank = max(tensor.rank for tensor in tensors)
     values = [_aligned(op, tensor, axes, rank) for tensor in tensors]
-    if any(value.etype == ir.DataType.DOUBLE for value in values):
-        values = [op.cast(value, ir.DataType.DOUBLE) for value in values]
-    return values, axes
+    dtype = widest(value.etype for value in values)
+    return [op.cast(value, dtype) for value in values], axes
+
+
+def widest(dtypes: Iterable[ir.DataType]) -> ir.DataType:
+    """The dtype that operands of different ones come in."""
+    return max(dtypes, key=lambda dtype: dtype.bitwidth)
 
 
 def _aligned(op: Builder, tensor: Tensor, axes: Axes, rank: int) -> Value:
