@@ -10,7 +10,9 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from nxconvert.frontends.cntk.ops.window import Slide, ceil_div, centered, is_said, per_sample, place, row_major
+import numpy as np
+
+from nxconvert.frontends.cntk.ops.window import Slide, ceil_div, centered, is_said, place, row_major
 from nxconvert.frontends.cntk.table import Bools, Builder, DataType, Int, LoweringError, Shape, Tensor, Value, cntk
 from nxconvert.graph.dims import maximum, product
 from nxconvert.graph.widening import emit
@@ -82,7 +84,7 @@ def pooling(
 
 
 def _over_axes(op: Builder, x: Tensor, slides: list[Slide], pool: Callable[[Value, Sequence[Slide]], Value]) -> Tensor:
-    """Pools by [samples, channels, *space]: what comes before the axes with a window are channels.
+    """Pools by [samples, channels, *space]: what comes before the axes with a window are samples and channels.
 
     More axes than ONNX Runtime pools at once are pooled one after another, which comes to the same.
     """
@@ -92,17 +94,18 @@ def _over_axes(op: Builder, x: Tensor, slides: list[Slide], pool: Callable[[Valu
     first, last = moving[0], moving[-1]
     if last - first + 1 + (last < len(slides) - 1) > _AXES:
         last = first + _AXES - 2
-    rest = [Slide(1)] * (last + 1) + slides[last + 1 :]
+    before, space, kept = x.value.dims[: x.nd + first], x.dims[first : last + 1], x.dims[last + 1 :]
+    # What is kept is one axis that no window moves along.
+    along = [*slides[first : last + 1], *([Slide(1)] if kept else [])]
+    value = op.reshape(x.value, (*_samples(before), *space, *([product(kept)] if kept else [])))
+    y = pool(value, along)
+    y = op.reshape(y, (*before, *y.dims[2 : 2 + len(space)], *kept))
+    return _over_axes(op, x.of(y), [Slide(1)] * (last + 1) + slides[last + 1 :], pool)
 
-    def pooled(value: Value) -> Value:
-        samples, before, space = value.dims[0], value.dims[1 : first + 1], value.dims[first + 1 :]
-        along, kept = slides[first : last + 1], space[last + 1 - first :]
-        if kept:  # as one axis that no window moves along
-            along, space = [*along, Slide(1)], (*space[: last + 1 - first], product(kept))
-        y = pool(op.reshape(value, (samples, product(before), *space)), along)
-        return op.reshape(y, (samples, *before, *y.dims[2 : 2 + last + 1 - first], *kept))
 
-    return _over_axes(op, per_sample(op, x, pooled), rest, pool)
+def _samples(before: Sequence[Int]) -> tuple[Int, Int]:
+    """The axes before those of space as one of samples and one of channels."""
+    return (before[0] if before else 1), product(before[1:])
 
 
 def _covers(value: Value, slides: Sequence[Slide]) -> bool:
@@ -115,7 +118,12 @@ def _largest(op: Builder, x: Value, slides: Sequence[Slide]) -> Value:
         return _over_space(op, x, "GlobalMaxPool", "ReduceMax")
     value, attributes = place(op, x, slides, -math.inf, inside=True)
     result: Value = op.MaxPool(value, **attributes)
-    return result
+    if not is_said(slides) or is_said(slides, inside=True):
+        return result
+    # For the largest of no elements ONNX Runtime has the least number.
+    least = float(np.finfo(x.etype.numpy()).min)
+    whole: Value = op.Where(op.Equal(result, op.const(least, x.etype)), op.const(-math.inf, x.etype), result)
+    return whole
 
 
 def _over_space(op: Builder, x: Value, pool: str, reduction: str) -> Value:
@@ -161,12 +169,11 @@ def unpooling(
         raise LoweringError("what is put back and where are not of the same axes")
     slides = slides_over(source, unpoolingWindowShape, **attributes)
     first = next((axis for axis, slide in enumerate(slides) if not slide.is_trivial), max(len(slides) - 1, 0))
-    along, dims = slides[first:], (product(source.dims[:first]), *source.dims[first:])
+    along, before = slides[first:], _samples(source.value.dims[: source.nd + first])
     if not 1 <= len(along) <= _AXES:
         raise LoweringError(f"a window over {len(along)} axes, of more than {_AXES}")
-    samples = product(source.value.dims[: source.nd])
-    where = op.reshape(source.value, (samples, *dims))
-    values = op.reshape(x.value, (samples, dims[0], *x.dims[first:]))
+    where = op.reshape(source.value, (*before, *source.dims[first:]))
+    values = op.reshape(x.value, (*before, *x.dims[first:]))
     return source.of(op.reshape(_put_back(op, values, where, along), source.value.dims))
 
 
