@@ -9,8 +9,10 @@ import onnx_ir as ir
 
 from nxconvert.errors import Unsupported, UnsupportedError, counted
 from nxconvert.formats.cntk.model import read_model
+from nxconvert.formats.cntk.sniff import is_legacy
 from nxconvert.frontends.cntk import loops, ops  # noqa: F401  (fill the table)
 from nxconvert.frontends.cntk.inputs import LENGTHS, name_variables, plan, word
+from nxconvert.frontends.cntk.legacy import read_legacy
 from nxconvert.frontends.cntk.lower import Lowerer, where
 from nxconvert.frontends.cntk.network import Expansion, Network, expand
 from nxconvert.frontends.cntk.outputs import wanted_outputs
@@ -30,7 +32,7 @@ def read(path: Path, options: ReadOptions) -> ir.Model:
         UnsupportedError: functions have no lowering; all of them are listed.
     """
     options.progress("reading", None)
-    stored = read_model(path)
+    stored = read_legacy(path) if is_legacy(path) else read_model(path)
     options.progress("lowering", None)
     expansion = Expansion(stored)
     network = expand(expansion, wanted_outputs(expansion, options.outputs, options.warn))

@@ -111,22 +111,23 @@ class Array:
         dtype: of its elements.
         shape: in the order of rows, the last dim of which is CNTK's first.
         sparse: whether only some of its elements are stored.
+        stored_dtype: of the numbers in the file, which in files of CNTK 2 are float32 for halves.
     """
 
-    __slots__ = ("_file", "_numbers", "_offset", "dtype", "shape", "sparse")
+    __slots__ = ("_file", "_numbers", "_offset", "dtype", "shape", "sparse", "stored_dtype")
 
-    def __init__(self, dtype: ir.DataType, shape: tuple[int, ...], sparse: bool) -> None:
+    def __init__(
+        self, dtype: ir.DataType, shape: tuple[int, ...], sparse: bool = False, stored_dtype: np.dtype | None = None
+    ) -> None:
         self.dtype = dtype
         self.shape = shape
         self.sparse = sparse
+        if stored_dtype is None:
+            stored_dtype = np.dtype("<f8" if self.dtype == ir.DataType.DOUBLE else "<f4")
+        self.stored_dtype = stored_dtype
         self._numbers: np.ndarray | None = None
         self._file: MappedFile | None = None
         self._offset = 0
-
-    @property
-    def stored_dtype(self) -> np.dtype:
-        """The dtype of the numbers in the file: halves are stored as float32."""
-        return np.dtype("<f8" if self.dtype == ir.DataType.DOUBLE else "<f4")
 
     @property
     def nbytes(self) -> int:
@@ -146,11 +147,29 @@ class Array:
         """The elements, a view of the file where it has them as they are."""
         assert self._numbers is not None
         array = self._numbers.reshape(self.shape)
-        return array.astype(np.float16) if self.dtype == ir.DataType.FLOAT16 else array
+        return array if self._as_stored else array.astype(self.dtype.numpy())
+
+    @property
+    def _as_stored(self) -> bool:
+        return self.stored_dtype == np.dtype(self.dtype.numpy())
+
+    def reshaped(self, shape: tuple[int, ...]) -> Array:
+        """The same elements, in the same order, in another shape."""
+        array = Array(self.dtype, shape, self.sparse, self.stored_dtype)
+        assert self._numbers is not None
+        array.place(self._numbers, self._file, self._offset)
+        return array
+
+    @classmethod
+    def of(cls, numbers: np.ndarray) -> Array:
+        """An array of these numbers, which are in no file."""
+        array = cls(ir.DataType.from_numpy(numbers.dtype), numbers.shape, stored_dtype=numbers.dtype)
+        array.place(numbers.ravel(), None, 0)
+        return array
 
     def tensor(self, name: str) -> ir.TensorProtocol:
         """The elements as a tensor for a graph."""
-        if self.dtype == ir.DataType.FLOAT16:
+        if not self._as_stored:
             return ComputedTensor(self.numpy, self.dtype, self.shape, name)
         if self._file is not None:
             return self._file.tensor(self._offset, self.dtype, self.shape, name)

@@ -1,0 +1,259 @@
+"""What the classes of CNTK 1's nodes write into a file, by the version of the file.
+
+Each entry of `CLASSES` reads the data of one node and gives them by name. Classes without an entry have never been
+written by a release, or write nothing that could be read back. Sources: the ``Load`` functions of CNTK's public
+sources, compared with the library of CNTK 2.7 and with files that it wrote.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+if TYPE_CHECKING:
+    from nxconvert.formats.cntk.legacy import Cursor
+
+Fields: TypeAlias = "dict[str, Any]"
+
+#: The classes that write nothing.
+_SILENT = """
+    Abs Acos Asin Asinh Assign Atan Atanh Cast ClassBasedCrossEntropyWithSoftmax ClassificationError Clip
+    ColumnElementTimes ConstantOp CosDistance CosDistanceWithNegativeSamples Cosh Cosine CrossEntropy
+    CrossEntropyWithSoftmax CustomProxyOp CustomProxyOpNode DiagTimes Diagonal DummyCriterion DynamicAxis ElementTimes
+    Equal ErrorPrediction Exp ExponentialLinearUnit Floor Gather GatherPacked Greater GreaterEqual Hardmax If
+    KhatriRaoProduct LabelsToGraph LambdaRank Less LessEqual Log LogPlus LogSoftmax Logistic LookupTable MatrixL1Reg
+    MatrixL2Reg Minus NDCG1Eval Negate NotEqual OneHot OutputMultiplexer PackedIndex Pad Padding Pass PerDimMeanVarDeNormalization
+    PerDimMeanVarDeNormalizationNode PerDimMeanVarNormalization PerDimMeanVarNormalizationNode Plus Pow
+    RandomDistribution Reciprocal
+    ReconcileDynamicAxis ReconcileMBLayout RectifiedLinear RowElementTimes Scale ScatterPacked SequenceWithSoftmax
+    Sigmoid Sin Sinh Softmax Sqrt SquareError StableSigmoid StopGradient StraightThrough SumColumnElements SumElements
+    Tan Tanh ToBatch ToBatchAxis ToBatchAxisNode ToSequenceLike ToSequenceLikeOp TopK UnpackBatchAxis
+    """.split()  # noqa: SIM905
+
+
+def _nothing(c: Cursor) -> Fields:
+    return {}
+
+
+def _parameter(c: Cursor) -> Fields:
+    """A parameter: before version 3 with its rows and columns, or with a shape if there are no rows."""
+    if c.version >= 3:
+        rate, shape = c.float32(), c.shape()
+    else:
+        rate = float(c.bool())
+        rows, columns = c.uint64(), c.uint64()
+        shape = (rows, columns)
+        if rows == 0:
+            shape = c.shape(old=True)
+            shape = (*shape, columns) if columns > 1 else shape
+    value, rows, columns = c.matrix()
+    count = value.shape[0]
+    product = 1
+    for size in shape:
+        product *= size
+    if product != count:
+        raise c.damaged(f"a parameter of the shape {list(shape)} has {count:,} numbers")
+    return {"rate": rate, "shape": shape, "value": value}
+
+
+def _input(c: Cursor) -> Fields:
+    """An input; one without an axis of its own has None, and is on the default one."""
+    rows, _ = c.uint64(), c.uint64()
+    shape = c.shape(old=True)
+    product = 1
+    for size in shape:
+        product *= size
+    if rows not in (0, product):
+        shape = (rows,)
+    axis = None
+    if c.version >= 8:
+        count = c.uint32()
+        if count > 1:
+            raise c.damaged(f"an input is on {count:,} axes")
+        axis = c.text() if count else None
+    if c.version >= 10:
+        c.float32()
+    return {"shape": shape, "axis": axis}
+
+
+def _precomputed(c: Cursor) -> Fields:
+    done = c.bool()
+    value, rows, columns = c.matrix()
+    return {"computed": done, "value": value, "shape": (rows, columns)}
+
+
+def _filter(c: Cursor) -> Fields:
+    """What convolutions and poolings of any number of axes have in common."""
+    fields: Fields = {}
+    if c.version >= 5:
+        fields |= {"kernel": c.shape(), "maps": c.shape(), "strides": c.shape(), "sharing": c.bools()}
+        fields |= {"padding": c.bools(), "lower": c.shape(), "upper": c.shape(), "pooling": c.int32()}
+        fields |= {"layout": c.int32(), "memory": c.uint64()}
+    fields["transpose"] = c.bool() if c.version >= 9 else False
+    fields["output"] = c.shape() if c.version >= 20 else (0,)
+    fields["ceil"] = c.bool() if c.version >= 21 else False
+    fields["include"] = c.bool() if c.version >= 23 else False
+    return fields
+
+
+def _convolution(c: Cursor) -> Fields:
+    """Before version 5 a convolution is one of images."""
+    fields = _filter(c)
+    if c.version >= 5:
+        fields["flat"] = c.bool()
+        fields["dilation"] = c.shape() if c.version >= 18 else (1,)
+        return fields
+    width, height, across, down = c.uint64(), c.uint64(), c.uint64(), c.uint64()
+    maps, layout, padding, memory = c.uint32(), c.uint32(), c.bool(), c.uint64()
+    return fields | {
+        "kernel": (width, height, 1), "maps": (maps,), "strides": (across, down, 1), "sharing": [True],
+        "padding": [padding], "lower": (0,), "upper": (0,), "pooling": 0, "layout": layout, "memory": memory,
+        "flat": True, "dilation": (1,),
+    }  # fmt: skip
+
+
+def _image_pooling(c: Cursor) -> Fields:
+    width, layout, height, across, down = c.uint32(), c.uint32(), c.uint64(), c.uint64(), c.uint64()
+    return {"kernel": (width, height, 1), "strides": (across, down, 1), "layout": layout}
+
+
+def _roi_pooling(c: Cursor) -> Fields:
+    shape = c.shape()
+    if c.version < 26:
+        return {"output": shape, "pooling": 1, "scale": None}
+    return {"output": shape, "pooling": c.int32(), "scale": c.float64()}
+
+
+def _batch_normalization(c: Cursor) -> Fields:
+    """Before version 6 the class had versions of its own; before version 13 it kept the inverse of the deviation."""
+    fields: Fields = {"inverse": c.version < 13, "layout": 1, "epsilon": 0.0, "blend": 0.0, "time": 0.0}
+    if c.version >= 6:
+        fields |= {"spatial": c.bool(), "time": c.float64(), "blend": c.float64(), "layout": c.int32()}
+        fields["seen"] = int(c.bool()) if c.version == 19 else c.uint64()
+        return fields | {"epsilon": c.float64(), "cntk": c.bool()}
+    written, readable = c.int32(), c.int32()
+    if not 0x10001 <= written or readable > min(written, 0x10004):
+        raise c.damaged(f"it is of the version {written:x}, which can be read by {readable:x}")
+    c.bool()
+    fields |= {"spatial": c.bool(), "time": c.float64()}
+    if written >= 0x10002:
+        fields |= {"layout": c.int32(), "seen": c.uint64()}
+    if written >= 0x10003:
+        fields |= {"epsilon": c.float64(), "cntk": c.bool()}
+    return fields
+
+
+def _delay(c: Cursor) -> Fields:
+    fields: Fields = {"steps": c.int32()}
+    if c.version > 3:
+        fields["shape"] = c.shape()
+    else:
+        c.uint64(), c.uint64()
+        fields["shape"] = None
+    fields["initial"] = c.element() if c.version >= 2 else 0.1
+    return fields
+
+
+def _random_state(c: Cursor) -> Fields:
+    """The state of random numbers. In version 16 Windows has a seed of 32 bits: what follows tells which it is."""
+    if c.version < 16:
+        return {}
+    short = c.version == 16 and c.follows(12, ("float", "double", "", "ENodeList"))
+    return {"seed": c.uint32() if short else c.uint64(), "drawn": c.uint64()}
+
+
+def _random_sample(c: Cursor) -> Fields:
+    return {"duplicates": c.bool(), "samples": c.uint64(), **_random_state(c)}
+
+
+def _slice(c: Cursor) -> Fields:
+    """One slice an axis: axis (from 1), start, stop, stride. Old files slice rows."""
+    count = c.int32() if c.version >= 22 else 1
+    if not 1 <= count <= 64:
+        raise c.damaged(f"a slice is of {count} axes")
+    slices = []
+    for _ in range(count):
+        start, height = c.int64(), c.int64()
+        axis = c.int32() if c.version >= 3 else 1
+        slices.append((axis, start, start + height, c.int32() if c.version >= 27 else 1))
+    return {"slices": slices}
+
+
+def _transpose(c: Cursor) -> Fields:
+    axes = (c.int32(), c.int32()) if c.version >= 3 else (1, 2)
+    order = c.sizes() if c.version >= 25 and axes == (0, 0) else None
+    return {"axes": axes, "order": order}
+
+
+def _reduce(c: Cursor) -> Fields:
+    count = c.int32() if c.version >= 27 else 1
+    if not 1 <= count <= 64:
+        raise c.damaged(f"a reduction is over {count} axes")
+    axes = [c.int32() for _ in range(count)]
+    return {"axes": axes, "reduction": c.text(), "keep": c.bool() if c.version >= 24 else None}
+
+
+def _recurrent(c: Cursor) -> Fields:
+    """A stack of recurrent layers; before version 14 kinds of cells had other names."""
+    fields = {"bidirectional": bool(c.uint64()), "layers": c.uint64(), "hidden": c.uint64(), "cell": c.text()}
+    return fields | {"axis": c.int32() if c.version >= 14 else -1}
+
+
+def _product(c: Cursor) -> Fields:
+    return {"kept": c.uint64() if c.version >= 3 else 1, "mapped": c.int32() if c.version >= 12 else -1}
+
+
+def _quantized(c: Cursor) -> Fields:
+    return _product(c) | {"shifts": (c.uint64(), c.uint64())}
+
+
+def _edit_distance(c: Cursor) -> Fields:
+    fields = {"substitution": c.float32(), "deletion": c.float32(), "insertion": c.float32(), "squash": c.bool()}
+    return fields | {"ignored": c.sizes()}
+
+
+CLASSES: dict[str, Callable[[Cursor], Fields]] = {
+    **dict.fromkeys(_SILENT, _nothing),
+    "AveragePooling": _image_pooling,
+    "BatchNormalization": _batch_normalization,
+    "Convolution": _convolution,
+    "ConvolutionSequenceShape": _convolution,
+    "Crop": lambda c: {"offsets": (c.float64(), c.float64())},
+    "Delay": _delay,
+    "Dropout": _random_state,
+    "EditDistanceError": _edit_distance,
+    "EnvironmentInput": lambda c: {"property": c.text()},
+    "EyeLikeOp": lambda c: {"sparse": c.bool()},
+    "ForwardBackward": lambda c: {"delay": c.int32(), "blank": c.uint64()},
+    "FutureValue": _delay,
+    "InputValue": _input,
+    "InvStdDev": _precomputed,
+    "LearnableParameter": _parameter,
+    "LegacyReshape": lambda c: {"rows": c.uint64(), "shape": c.shape(old=True)},
+    "MaxPooling": _image_pooling,
+    "MaxUnpooling": _filter,
+    "Mean": _precomputed,
+    "NCEBasedCrossEntropyWithSoftmax": lambda c: {"mode": c.int32()},
+    "OptimizedRNNStack": _recurrent,
+    "PastValue": _delay,
+    "Pooling": _filter,
+    "QuantizedTimes": _quantized,
+    "RNN": _recurrent,
+    "ROIPooling": _roi_pooling,
+    "RandomSample": _random_sample,
+    "RandomSampleInclusionFrequency": _random_sample,
+    "ReduceElements": _reduce,
+    "Reshape": lambda c: {"begin": c.int32(), "end": c.int32(), "shape": c.shape()},
+    "RowRepeat": lambda c: {"repeats": c.uint64()},
+    "RowSlice": _slice,
+    "RowStack": lambda c: {"axis": c.int32() if c.version >= 3 else 1},
+    "Slice": _slice,
+    "SparseInputValue": _input,
+    "Times": _product,
+    "ToSequence": lambda c: {"axis": c.text()},
+    "Transpose": _transpose,
+    "TransposeDimensions": _transpose,
+    "TransposeTimes": _product,
+    "UnpackSequence": lambda c: {"filler": c.element(), "suppress": c.bool()},
+    "Where": lambda c: {"axis": c.text() if c.version >= 11 else "WhereNodeAxis"},
+}
