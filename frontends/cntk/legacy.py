@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from nxconvert.errors import Unsupported, UnsupportedError, counted
+from nxconvert.errors import ReadError, Unsupported, UnsupportedError, counted
 from nxconvert.formats.cntk.dictionary import Array
 from nxconvert.formats.cntk.legacy import Network, Node, read_network
 from nxconvert.formats.cntk.model import CONSTANT, INPUT, PARAMETER, PLACEHOLDER, Function, Model, Variable
@@ -179,19 +179,21 @@ class Conversion:
     # ---- outputs -----------------------------------------------------------------------------------------------------
 
     def _roots(self) -> list[str]:
-        """The nodes that are outputs: those that the file lists, or those that nothing uses."""
+        """The nodes that are outputs: those that the file lists, or else those that nothing uses.
+
+        CNTK 2 lists only the outputs that something uses besides.
+        """
         groups, nodes = self.network.groups, self.network.nodes
         listed = [name for name in dict.fromkeys(groups.get("Output", ())) if nodes[name].kind != "DynamicAxis"]
-        if listed:
+        if listed and not any(_UID.fullmatch(name) for name in listed):
             return listed
         used = {name for node in nodes.values() for name in node.inputs}
-        roots = [name for name, node in nodes.items() if node.inputs and name not in used]
-        if not roots:
-            # Recurrences alone, none of whose nodes is the last one.
-            roots = [name for name, node in nodes.items() if node.inputs][-1:]
+        ends = [name for name, node in nodes.items() if name in listed or (node.inputs and name not in used)]
         judging = {*groups.get("Criterion", ()), *groups.get("Eval", ())}
-        predicting = [name for name in roots if name not in judging]
-        return predicting or roots or list(nodes)[-1:]
+        predicting = [name for name in ends if name not in judging]
+        if not ends:
+            raise ReadError(f"{self.network.path} has no outputs: it lists none, and all its nodes are used by others.")
+        return predicting or ends
 
     def _reached(self, roots: Sequence[str]) -> set[str]:
         reached: set[str] = set()

@@ -27,7 +27,7 @@ SEQUENCE = Axis(DYNAMIC, "defaultDynamicAxis", True)
 #: What the names of CNTK's own axes begin with: that of sequences, and the one that means there is none.
 _DEFAULT, _NO_SEQUENCE = "*", "__noSequenceAxis"
 #: What reductions call other axes than static ones, which they count from 1.
-_REDUCED = {0: Axis(ALL_STATIC, "AllStaticAxes", True), -1: Axis(ALL, "AllAxes", True), -2: SEQUENCE, -3: BATCH}
+_REDUCED = {0: Axis(ALL_STATIC, "AllStaticAxes", False), -1: Axis(ALL, "AllAxes", False), -2: SEQUENCE, -3: BATCH}
 #: The classes whose functions have another name.
 FUNCTIONS = {
     "ColumnElementTimes": "ElementTimes", "Cosine": "Cos", "CustomProxyOpNode": "CustomProxyOp",
