@@ -30,7 +30,20 @@ def times(
         raise LoweringError(
             f"operands of {left.rank} and {right.rank} axes have no product with {outputRank} axes of the right one"
         )
+    if right.rank == 2 and contracted == 1:
+        right, contracted = _unfolded(op, left, right)
     return _contract(op, left, right, contracted, context)
+
+
+def _unfolded(op: Builder, left: Tensor, right: Tensor) -> tuple[Tensor, int]:
+    """A matrix with the axes that its rows stand for, and how many they are: old models keep several as one."""
+    rows = right.dims[0]
+    if right.nd or left.dims[-1] == rows:
+        return right, 1
+    for count in range(2, left.rank + 1):
+        if _product(left.dims[-count:]) == rows:
+            return right.of(op.reshape(right.value, (*left.dims[-count:], right.dims[1]))), count
+    return right, 1
 
 
 def _contract(op: Builder, left: Tensor, right: Tensor, contracted: int, context: Context) -> Tensor:
