@@ -26,6 +26,8 @@ _UID = re.compile(r".*?__v2libuid__(?P<uid>.*?)__v2libname__(?P<name>.*)", re.DO
 _NAMED_OUTPUT = re.compile(r".*_Output_(?P<index>\d+)", re.DOTALL)
 _INPUTS = frozenset({"InputValue", "SparseInputValue"})
 _PRECOMPUTED = frozenset({"Mean", "InvStdDev"})
+#: The classes whose nodes compute nothing.
+_LEAVES = _INPUTS | _PRECOMPUTED | {"LearnableParameter", "EnvironmentInput"}
 _ROOT = "the outputs"
 
 
@@ -56,16 +58,11 @@ class Conversion:
         self._wrong: list[Unsupported] = []
 
     def model(self) -> Model:
-        for node in self.network.nodes.values():
-            if node.kind in _INPUTS:
-                self._input(node)
-            elif node.kind == "LearnableParameter":
-                self._parameter(node, node.fields["rate"] == 0)
-            elif node.kind in _PRECOMPUTED:
-                self._precomputed(node)
-            elif node.kind == "EnvironmentInput":
-                self.constant(node, np.zeros((1,)), self.uid(node.name))
-            elif node.kind not in ("DynamicAxis", "OutputMultiplexer"):
+        nodes = self.network.nodes.values()
+        for node in nodes:
+            self._leaf(node)
+        for node in nodes:
+            if node.kind not in (*_LEAVES, "DynamicAxis", "OutputMultiplexer"):
                 self._function(node)
         roots = self._roots()
         needed = self._reached(roots)
@@ -84,7 +81,7 @@ class Conversion:
     def output(self, name: str) -> str:
         """What uses of a node call what it gives."""
         node = self.network.nodes[name]
-        if node.kind in _INPUTS or node.kind in ("LearnableParameter", "EnvironmentInput", *_PRECOMPUTED):
+        if node.kind in _LEAVES:
             return self.uid(name)
         if node.kind == "OutputMultiplexer" and node.inputs:
             match = _NAMED_OUTPUT.fullmatch(self.uid(name))
@@ -97,6 +94,16 @@ class Conversion:
 
     # ---- variables ---------------------------------------------------------------------------------------------------
 
+    def _leaf(self, node: Node) -> None:
+        if node.kind in _INPUTS:
+            self._input(node)
+        elif node.kind == "LearnableParameter":
+            self._parameter(node)
+        elif node.kind in _PRECOMPUTED:
+            self._precomputed(node)
+        elif node.kind == "EnvironmentInput":
+            self.constant(node, np.zeros((1,)), self.uid(node.name))
+
     def _input(self, node: Node) -> None:
         uid, name = self._uids[node.name]
         axes = dynamic_axes(node.fields["axis"] or "") if node.fields["axis"] is not None else ()
@@ -107,11 +114,12 @@ class Conversion:
             uid, INPUT, node.dtype, shape, axes, node.kind == "SparseInputValue", name or uid, None
         )
 
-    def _parameter(self, node: Node, constant: bool) -> None:
+    def _parameter(self, node: Node) -> None:
+        """A parameter; one that is never trained is a constant."""
         uid, name = self._uids[node.name]
         shape = node.fields["shape"][::-1]
         value: Array = node.fields["value"].reshaped(shape)
-        kind = CONSTANT if constant else PARAMETER
+        kind = PARAMETER if node.fields["rate"] else CONSTANT
         self.variables[uid] = Variable(uid, kind, value.dtype, shape, (), False, name or uid, value)
 
     def _precomputed(self, node: Node) -> None:
@@ -154,7 +162,9 @@ class Conversion:
         uid, name = self._uids[node.name]
         uid = f"{uid}/{part}" if part else uid
         number = NAMES.index(op) if op in NAMES else None
-        function = Function(uid, "" if part else name, number, tuple(inputs), attributes, None, "" if number is not None else op)
+        function = Function(
+            uid, "" if part else name, number, tuple(inputs), attributes, None, "" if number is not None else op
+        )
         self.functions[uid] = function
         return f"{uid}_Output_0"
 

@@ -34,7 +34,8 @@ FUNCTIONS = {
     "ErrorPrediction": "ClassificationError", "ExponentialLinearUnit": "ELU", "If": "Select", "NDCG1Eval": "NDCG",
     "ReconcileMBLayout": "ReconcileDynamicAxis", "RectifiedLinear": "ReLU", "RowElementTimes": "ElementTimes",
     "Scale": "ElementTimes", "SquareError": "SquaredError", "SumElements": "SumAll", "ToBatchAxis": "ToBatch",
-    "ToBatchAxisNode": "ToBatch", "ToSequenceLikeOp": "ToSequenceLike", "Trace": "Pass", "UnpackBatchAxis": "UnpackBatch",
+    "ToBatchAxisNode": "ToBatch", "ToSequenceLikeOp": "ToSequenceLike", "Trace": "Pass",
+    "UnpackBatchAxis": "UnpackBatch",
 }  # fmt: skip
 #: Of functions whose inputs are in another order, which of the node's inputs each of them is.
 ORDERS = {
@@ -153,9 +154,10 @@ def _slice(c: Conversion, node: Node, inputs: list[str]) -> None:
 
 
 def _transpose(c: Conversion, node: Node, inputs: list[str]) -> None:
+    """Two axes in each other's place, counted from 1, or an order of all of them, counted from 0."""
     order, (first, second) = node.fields["order"], node.fields["axes"]
     if order:
-        c.emit(node, "TransposeAxes", inputs, {"axisVec": [static_axis(place) for place in order]})
+        c.emit(node, "TransposeAxes", inputs, {"axisVec": [static_axis(place + 1) for place in order]})
     else:
         c.emit(node, "TransposeAxes", inputs, {"axis1": static_axis(first), "axis2": static_axis(second)})
 
@@ -164,7 +166,7 @@ def _transpose(c: Conversion, node: Node, inputs: list[str]) -> None:
 
 
 def _reduce(c: Conversion, node: Node, inputs: list[str]) -> None:
-    """Before version 24 an axis was kept with a size of 1, unless all of them were reduced."""
+    """Before version 24 an axis was kept with a size of 1, and a reduction of all of them gave a vector of one."""
     places: Sequence[int] = node.fields["axes"]
     axes = [_REDUCED[place] if place in _REDUCED else static_axis(place) for place in places]
     if any(place < -3 for place in places):
@@ -173,6 +175,10 @@ def _reduce(c: Conversion, node: Node, inputs: list[str]) -> None:
     attributes: dict[str, Any] = {"axis": axes[0]} if len(axes) == 1 else {"axisVec": axes}
     attributes["reductionOpName"] = node.fields["reduction"]
     attributes["reductionKeepDimensions"] = keep if keep is not None else places[0] > 0
+    if keep is None and places[0] == 0:
+        inputs = [c.emit(node, "ReduceElements", inputs, attributes, "number")]
+        c.emit(node, "Reshape", inputs, _reshaped((1,)))
+        return
     c.emit(node, "ReduceElements", inputs, attributes)
 
 
@@ -199,12 +205,15 @@ def _convolution(c: Conversion, node: Node, inputs: list[str]) -> None:
     if f["layout"] != _LAYOUT_CHW:
         c.refuse(node, "its images are of the layout HWC, which no version since CNTK 1 computes with")
         return
-    kernel = f["kernel"]
+    kernel, strides, padding = f["kernel"], f["strides"], f["padding"]
     leaf = c.leaf(node.inputs[0])
     if leaf is not None and leaf.value is not None and (f["flat"] or len(leaf.shape) == 2):
         kernel = _unfold(c, node, leaf, kernel)
+    if f["flat"] and len(kernel) == 3:
+        strides = (*strides[:2], kernel[2])
+        padding = padding if len(padding) > 2 else [padding[0], padding[-1], False]
     attributes = {
-        "kernelShape": kernel, "strides": f["strides"], "sharing": f["sharing"], "autoPadding": f["padding"],
+        "kernelShape": kernel, "strides": strides, "sharing": f["sharing"], "autoPadding": padding,
         "lowerPad": f["lower"], "upperPad": f["upper"], "dilation": f["dilation"], "groups": 1,
         "transpose": f["transpose"], "outputShape": f["output"], "sequential": node.kind == "ConvolutionSequenceShape",
         "maxTempMemSizeInSamples": 0,
@@ -274,7 +283,7 @@ def _roi_pooling(c: Conversion, node: Node, inputs: list[str]) -> None:
 
 
 def _batch_normalization(c: Conversion, node: Node, inputs: list[str]) -> None:
-    """Before version 19 there was no count; before version 13 the inverse of the deviation was kept, not the variance."""
+    """Before version 19 there is no count; before version 13 there are inverses of deviations, not variances."""
     f = node.fields
     if len(inputs) == 5:
         inputs = [*inputs, c.constant(node, np.zeros((1,)), f"{c.uid(node.name)}/count")]
@@ -350,7 +359,7 @@ def _recurrent(c: Conversion, node: Node, inputs: list[str]) -> None:
         "hiddenSize": f["hidden"], "numLayers": f["layers"], "bidirectional": f["bidirectional"],
         "recurrentOp": _CELLS.get(f["cell"], f["cell"]),
     }  # fmt: skip
-    c.emit(node, "OptimizedRNNStack", inputs[::-1], attributes)
+    c.emit(node, "OptimizedRNNStack", inputs if f["last"] else inputs[::-1], attributes)
 
 
 # ---- the rest --------------------------------------------------------------------------------------------------------

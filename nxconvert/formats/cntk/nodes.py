@@ -7,11 +7,11 @@ sources, compared with the library of CNTK 2.7 and with files that it wrote.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
-if TYPE_CHECKING:
-    from nxconvert.formats.cntk.legacy import Cursor
+from nxconvert.formats.cntk.cursor import Cursor
 
 Fields: TypeAlias = "dict[str, Any]"
 
@@ -19,15 +19,15 @@ Fields: TypeAlias = "dict[str, Any]"
 _SILENT = """
     Abs Acos Asin Asinh Assign Atan Atanh Cast ClassBasedCrossEntropyWithSoftmax ClassificationError Clip
     ColumnElementTimes ConstantOp CosDistance CosDistanceWithNegativeSamples Cosh Cosine CrossEntropy
-    CrossEntropyWithSoftmax CustomProxyOp CustomProxyOpNode DiagTimes Diagonal DummyCriterion DynamicAxis ElementTimes
-    Equal ErrorPrediction Exp ExponentialLinearUnit Floor Gather GatherPacked Greater GreaterEqual Hardmax If
-    KhatriRaoProduct LabelsToGraph LambdaRank Less LessEqual Log LogPlus LogSoftmax Logistic LookupTable MatrixL1Reg
-    MatrixL2Reg Minus NDCG1Eval Negate NotEqual OneHot OutputMultiplexer PackedIndex Pad Padding Pass PerDimMeanVarDeNormalization
-    PerDimMeanVarDeNormalizationNode PerDimMeanVarNormalization PerDimMeanVarNormalizationNode Plus Pow
-    RandomDistribution Reciprocal
-    ReconcileDynamicAxis ReconcileMBLayout RectifiedLinear RowElementTimes Scale ScatterPacked SequenceWithSoftmax
-    Sigmoid Sin Sinh Softmax Sqrt SquareError StableSigmoid StopGradient StraightThrough SumColumnElements SumElements
-    Tan Tanh ToBatch ToBatchAxis ToBatchAxisNode ToSequenceLike ToSequenceLikeOp TopK UnpackBatchAxis
+    CrossEntropyWithSoftmax CustomProxyOp CustomProxyOpNode DiagTimes Diagonal DummyCriterion DynamicAxis
+    ElementTimes Equal ErrorPrediction Exp ExponentialLinearUnit Floor Gather GatherPacked Greater GreaterEqual
+    Hardmax If KhatriRaoProduct LabelsToGraph LambdaRank Less LessEqual Log LogPlus LogSoftmax Logistic LookupTable
+    MatrixL1Reg MatrixL2Reg Minus NDCG1Eval Negate NotEqual OneHot OutputMultiplexer PackedIndex Pad Padding Pass
+    PerDimMeanVarDeNormalization PerDimMeanVarDeNormalizationNode PerDimMeanVarNormalization
+    PerDimMeanVarNormalizationNode Plus Pow RandomDistribution Reciprocal ReconcileDynamicAxis ReconcileMBLayout
+    RectifiedLinear RowElementTimes Scale ScatterPacked SequenceWithSoftmax Sigmoid Sin Sinh Softmax Sqrt
+    SquareError StableSigmoid StopGradient StraightThrough SumColumnElements SumElements Tan Tanh ToBatch
+    ToBatchAxis ToBatchAxisNode ToSequenceLike ToSequenceLikeOp TopK UnpackBatchAxis
     """.split()  # noqa: SIM905
 
 
@@ -40,7 +40,7 @@ def _parameter(c: Cursor) -> Fields:
     if c.version >= 3:
         rate, shape = c.float32(), c.shape()
     else:
-        rate = float(c.bool())
+        rate = float(c.flag())
         rows, columns = c.uint64(), c.uint64()
         shape = (rows, columns)
         if rows == 0:
@@ -48,10 +48,7 @@ def _parameter(c: Cursor) -> Fields:
             shape = (*shape, columns) if columns > 1 else shape
     value, rows, columns = c.matrix()
     count = value.shape[0]
-    product = 1
-    for size in shape:
-        product *= size
-    if product != count:
+    if math.prod(shape) != count:
         raise c.damaged(f"a parameter of the shape {list(shape)} has {count:,} numbers")
     return {"rate": rate, "shape": shape, "value": value}
 
@@ -60,10 +57,7 @@ def _input(c: Cursor) -> Fields:
     """An input; one without an axis of its own has None, and is on the default one."""
     rows, _ = c.uint64(), c.uint64()
     shape = c.shape(old=True)
-    product = 1
-    for size in shape:
-        product *= size
-    if rows not in (0, product):
+    if rows not in (0, math.prod(shape)):
         shape = (rows,)
     axis = None
     if c.version >= 8:
@@ -77,7 +71,7 @@ def _input(c: Cursor) -> Fields:
 
 
 def _precomputed(c: Cursor) -> Fields:
-    done = c.bool()
+    done = c.flag()
     value, rows, columns = c.matrix()
     return {"computed": done, "value": value, "shape": (rows, columns)}
 
@@ -86,13 +80,13 @@ def _filter(c: Cursor) -> Fields:
     """What convolutions and poolings of any number of axes have in common."""
     fields: Fields = {}
     if c.version >= 5:
-        fields |= {"kernel": c.shape(), "maps": c.shape(), "strides": c.shape(), "sharing": c.bools()}
-        fields |= {"padding": c.bools(), "lower": c.shape(), "upper": c.shape(), "pooling": c.int32()}
+        fields |= {"kernel": c.shape(), "maps": c.shape(), "strides": c.shape(), "sharing": c.flags()}
+        fields |= {"padding": c.flags(), "lower": c.shape(), "upper": c.shape(), "pooling": c.int32()}
         fields |= {"layout": c.int32(), "memory": c.uint64()}
-    fields["transpose"] = c.bool() if c.version >= 9 else False
+    fields["transpose"] = c.flag() if c.version >= 9 else False
     fields["output"] = c.shape() if c.version >= 20 else (0,)
-    fields["ceil"] = c.bool() if c.version >= 21 else False
-    fields["include"] = c.bool() if c.version >= 23 else False
+    fields["ceil"] = c.flag() if c.version >= 21 else False
+    fields["include"] = c.flag() if c.version >= 23 else False
     return fields
 
 
@@ -100,11 +94,11 @@ def _convolution(c: Cursor) -> Fields:
     """Before version 5 a convolution is one of images."""
     fields = _filter(c)
     if c.version >= 5:
-        fields["flat"] = c.bool()
+        fields["flat"] = c.flag()
         fields["dilation"] = c.shape() if c.version >= 18 else (1,)
         return fields
     width, height, across, down = c.uint64(), c.uint64(), c.uint64(), c.uint64()
-    maps, layout, padding, memory = c.uint32(), c.uint32(), c.bool(), c.uint64()
+    maps, layout, padding, memory = c.uint32(), c.uint32(), c.flag(), c.uint64()
     return fields | {
         "kernel": (width, height, 1), "maps": (maps,), "strides": (across, down, 1), "sharing": [True],
         "padding": [padding], "lower": (0,), "upper": (0,), "pooling": 0, "layout": layout, "memory": memory,
@@ -128,18 +122,18 @@ def _batch_normalization(c: Cursor) -> Fields:
     """Before version 6 the class had versions of its own; before version 13 it kept the inverse of the deviation."""
     fields: Fields = {"inverse": c.version < 13, "layout": 1, "epsilon": 0.0, "blend": 0.0, "time": 0.0}
     if c.version >= 6:
-        fields |= {"spatial": c.bool(), "time": c.float64(), "blend": c.float64(), "layout": c.int32()}
-        fields["seen"] = int(c.bool()) if c.version == 19 else c.uint64()
-        return fields | {"epsilon": c.float64(), "cntk": c.bool()}
+        fields |= {"spatial": c.flag(), "time": c.float64(), "blend": c.float64(), "layout": c.int32()}
+        fields["seen"] = int(c.flag()) if c.version == 19 else c.uint64()
+        return fields | {"epsilon": c.float64(), "cntk": c.flag()}
     written, readable = c.int32(), c.int32()
-    if not 0x10001 <= written or readable > min(written, 0x10004):
+    if written < 0x10001 or readable > min(written, 0x10004):
         raise c.damaged(f"it is of the version {written:x}, which can be read by {readable:x}")
-    c.bool()
-    fields |= {"spatial": c.bool(), "time": c.float64()}
+    c.flag()
+    fields |= {"spatial": c.flag(), "time": c.float64()}
     if written >= 0x10002:
         fields |= {"layout": c.int32(), "seen": c.uint64()}
     if written >= 0x10003:
-        fields |= {"epsilon": c.float64(), "cntk": c.bool()}
+        fields |= {"epsilon": c.float64(), "cntk": c.flag()}
     return fields
 
 
@@ -158,12 +152,12 @@ def _random_state(c: Cursor) -> Fields:
     """The state of random numbers. In version 16 Windows has a seed of 32 bits: what follows tells which it is."""
     if c.version < 16:
         return {}
-    short = c.version == 16 and c.follows(12, ("float", "double", "", "ENodeList"))
+    short = c.version == 16 and c.follows(12, ("float", "double", "ENodeList"))
     return {"seed": c.uint32() if short else c.uint64(), "drawn": c.uint64()}
 
 
 def _random_sample(c: Cursor) -> Fields:
-    return {"duplicates": c.bool(), "samples": c.uint64(), **_random_state(c)}
+    return {"duplicates": c.flag(), "samples": c.uint64(), **_random_state(c)}
 
 
 def _slice(c: Cursor) -> Fields:
@@ -190,13 +184,13 @@ def _reduce(c: Cursor) -> Fields:
     if not 1 <= count <= 64:
         raise c.damaged(f"a reduction is over {count} axes")
     axes = [c.int32() for _ in range(count)]
-    return {"axes": axes, "reduction": c.text(), "keep": c.bool() if c.version >= 24 else None}
+    return {"axes": axes, "reduction": c.text(), "keep": c.flag() if c.version >= 24 else None}
 
 
 def _recurrent(c: Cursor) -> Fields:
-    """A stack of recurrent layers; before version 14 kinds of cells had other names."""
+    """A stack of recurrent layers; before version 14 cells had other names, and weights were the last input."""
     fields = {"bidirectional": bool(c.uint64()), "layers": c.uint64(), "hidden": c.uint64(), "cell": c.text()}
-    return fields | {"axis": c.int32() if c.version >= 14 else -1}
+    return fields | {"axis": c.int32() if c.version >= 14 else -1, "last": c.version < 14}
 
 
 def _product(c: Cursor) -> Fields:
@@ -208,7 +202,7 @@ def _quantized(c: Cursor) -> Fields:
 
 
 def _edit_distance(c: Cursor) -> Fields:
-    fields = {"substitution": c.float32(), "deletion": c.float32(), "insertion": c.float32(), "squash": c.bool()}
+    fields = {"substitution": c.float32(), "deletion": c.float32(), "insertion": c.float32(), "squash": c.flag()}
     return fields | {"ignored": c.sizes()}
 
 
@@ -223,7 +217,7 @@ CLASSES: dict[str, Callable[[Cursor], Fields]] = {
     "Dropout": _random_state,
     "EditDistanceError": _edit_distance,
     "EnvironmentInput": lambda c: {"property": c.text()},
-    "EyeLikeOp": lambda c: {"sparse": c.bool()},
+    "EyeLikeOp": lambda c: {"sparse": c.flag()},
     "ForwardBackward": lambda c: {"delay": c.int32(), "blank": c.uint64()},
     "FutureValue": _delay,
     "InputValue": _input,
@@ -254,6 +248,6 @@ CLASSES: dict[str, Callable[[Cursor], Fields]] = {
     "Transpose": _transpose,
     "TransposeDimensions": _transpose,
     "TransposeTimes": _product,
-    "UnpackSequence": lambda c: {"filler": c.element(), "suppress": c.bool()},
+    "UnpackSequence": lambda c: {"filler": c.element(), "suppress": c.flag()},
     "Where": lambda c: {"axis": c.text() if c.version >= 11 else "WhereNodeAxis"},
 }
