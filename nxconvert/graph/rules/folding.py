@@ -49,6 +49,7 @@ FOLD.update(
         "Round": np.rint,
         "Sign": np.sign,
         "Sin": np.sin,
+        "Softplus": lambda x: np.logaddexp(x, np.zeros_like(x)),
         "Sqrt": np.sqrt,
         "Sub": np.subtract,
         "Tanh": np.tanh,
