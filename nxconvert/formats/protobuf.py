@@ -225,6 +225,8 @@ class Reader:
 
     def _varint(self, pos: int, end: int) -> tuple[int, int]:
         """The variable-length integer at `pos`, below 2⁶⁴, and where it ends."""
+        if pos < end and (result := self.bytes[pos]) < 0x80:  # nearly all
+            return result, pos + 1
         result = 0
         stop = min(end, pos + _MAX_VARINT)
         for shift, at in enumerate(range(pos, stop)):
@@ -406,6 +408,8 @@ def _narrowed(values: np.ndarray, kind: Kind) -> np.ndarray:
 def _narrow(value: int, kind: Kind) -> int | bool:
     if kind == "bool":
         return value != 0
+    if value < 0x80:
+        return value
     bits = 32 if kind in ("int32", "uint32") else 64
     value &= (1 << bits) - 1
     return value - (1 << bits) if kind in ("int32", "int64") and value >> bits - 1 else value
