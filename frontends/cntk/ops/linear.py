@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 
-from nxconvert.frontends.cntk.dynamic import Axes, aligned, leading_dims, masked
+from nxconvert.frontends.cntk.dynamic import STATIC, Axes, aligned, leading_dims, masked
 from nxconvert.frontends.cntk.table import Builder, Context, Int, LoweringError, Tensor, Value, cntk
 from nxconvert.graph.dims import require
 
@@ -53,6 +53,10 @@ def _contract(op: Builder, left: Tensor, right: Tensor, contracted: int, context
     for a, b in zip(left.dims[kept:], right.dims[:contracted], strict=True):
         require(a, b)
     inner = _product(right.dims[:contracted])
+    if right.axes == STATIC:  # one matrix for all samples, which are rows whatever axes they have
+        leading = (*leading_dims(left.axes, context.batch), *rows)
+        matrix = op.reshape(right.value, (inner, _product(columns)))
+        return left.of(op.reshape(op.MatMul(op.reshape(left.value, (*leading, inner)), matrix), (*leading, *columns)))
     first = _matrix(op, left, context, (_product(rows), inner))
     second = _matrix(op, right, context, (inner, _product(columns)))
     (x, y), axes = aligned(op, first, second)
