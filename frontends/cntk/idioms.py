@@ -47,13 +47,13 @@ def _least(a: int | None, b: int | None) -> int | None:
 
 def bounds(network: Network, source: Source, depth: int = _DEPTH) -> Bounds | None:
     """The bounds that a condition is; None if it is something else."""
-    node = _node(network, source)
+    node = function_of(network, source)
     if node is None or depth == 0:
         return None
     if node.op == "ElementTimes":
         a, b = (bounds(network, factor, depth - 1) for factor in node.inputs)
         return a & b if a is not None and b is not None else None
-    if node.op == "Minus" and _number(network, node.inputs[0]) == 1:
+    if node.op == "Minus" and number_of(network, node.inputs[0]) == 1:
         edge = _edge(network, node.inputs[1])
         if edge is None:
             return None
@@ -68,20 +68,21 @@ def bounds(network: Network, source: Source, depth: int = _DEPTH) -> Bounds | No
 
 def _edge(network: Network, source: Source) -> tuple[bool, int] | None:
     """Whether a flag is of the first steps, rather than the last ones, and of how many."""
-    node = _node(network, source)
-    if node is None or node.op not in ("PastValue", "FutureValue") or _number(network, node.inputs[1]) != 1:
+    node = function_of(network, source)
+    if node is None or node.op not in ("PastValue", "FutureValue") or number_of(network, node.inputs[1]) != 1:
         return None
-    zeros = _node(network, node.inputs[0])
-    if zeros is None or zeros.op != "ReconcileDynamicAxis" or _number(network, zeros.inputs[0]) != 0:
+    zeros = function_of(network, node.inputs[0])
+    if zeros is None or zeros.op != "ReconcileDynamicAxis" or number_of(network, zeros.inputs[0]) != 0:
         return None
     return node.op == "PastValue", int(node.attributes.get("offset", 1))
 
 
-def _node(network: Network, source: Source) -> Node | None:
+def function_of(network: Network, source: Source) -> Node | None:
+    """The function that something is the result of; None for a variable."""
     return network.nodes[source.node] if isinstance(source, Result) else None
 
 
-def _number(network: Network, source: Source) -> float | None:
+def number_of(network: Network, source: Source) -> float | None:
     """The number that a constant of one element is."""
     variable = network.variables[source.uid] if isinstance(source, Leaf) else None
     array = variable.value if variable is not None and variable.kind == CONSTANT else None

@@ -11,6 +11,7 @@ import onnx_ir as ir
 
 from nxconvert.errors import Unsupported, UnsupportedError
 from nxconvert.formats.cntk.model import CONSTANT, Variable
+from nxconvert.frontends.cntk.blocks import recognised
 from nxconvert.frontends.cntk.dynamic import STATIC, Axes, Seq, Tensor, joined
 from nxconvert.frontends.cntk.inputs import Plan
 from nxconvert.frontends.cntk.network import Leaf, Network, Node, Result, Source
@@ -113,7 +114,7 @@ class Lowerer:
         node = self.network.nodes[uid]
         with self.at(node):
             operands = [self.tensor(source) for source in node.inputs]
-            result = cntk.bind(node.op, operands, node.attributes, self)(self.op)
+            result = recognised(self) or cntk.bind(node.op, operands, node.attributes, self)(self.op)
             self.bind(node, result, operands)
 
     def bind(self, node: Node, result: Any, operands: Sequence[Tensor]) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from nxconvert.frontends.cntk.dynamic import aligned
+from nxconvert.frontends.cntk.network import Network, Source
+from nxconvert.frontends.cntk.signs import is_not_negative, is_positive
 from nxconvert.frontends.cntk.table import Builder, Context, DataType, Tensor, Value, cntk
 from nxconvert.graph import widening
 
@@ -71,12 +73,31 @@ for _name, _function in {
     "Negate": lambda op, x: op.Neg(x), "Sigmoid": lambda op, x: op.Sigmoid(x), "Tanh": lambda op, x: op.Tanh(x),
     "StableSigmoid": lambda op, x: op.Sigmoid(x), "ReLU": lambda op, x: op.Relu(x), "Exp": lambda op, x: op.Exp(x),
     "Floor": lambda op, x: op.Floor(x), "Abs": lambda op, x: op.Abs(x), "Sin": lambda op, x: op.Sin(x),
-    "Cos": lambda op, x: op.Cos(x), "Log": clamped_log, "Sqrt": _clamped_sqrt, "Reciprocal": _reciprocal,
+    "Cos": lambda op, x: op.Cos(x),
     "ELU": _elu, "StraightThrough": _sign, "Tan": _tan, "Sinh": _sinh, "Cosh": _cosh,
     **{name: _unary_widened(name) for name in ("Asin", "Acos", "Atan", "Asinh", "Atanh")},
     **{name: lambda op, x: x for name in ("Dropout", "StopGradient", "Pass", "NoOp", "CustomProxyOp")},
 }.items():  # fmt: skip
     _unary(_name, _function)
+
+
+def _guarded(
+    name: str,
+    function: Callable[[Builder, Value], Value],
+    plain: str,
+    is_safe: Callable[[Network, Source], bool],
+) -> None:
+    """Registers a function that guards against some numbers, unless there are none of them."""
+
+    @cntk(name)
+    def lowering(op: Builder, x: Tensor, *, context: Context) -> Tensor:
+        safe = x.value.array is None and is_safe(context.network, context.node.inputs[0])
+        return x.of(getattr(op, plain)(x.value) if safe else function(op, x.value))
+
+
+_guarded("Log", clamped_log, "Log", is_positive)
+_guarded("Sqrt", _clamped_sqrt, "Sqrt", is_not_negative)
+_guarded("Reciprocal", _reciprocal, "Reciprocal", is_positive)
 
 
 def _binary(name: str, function: Callable[[Builder, Value, Value], Value]) -> None:

@@ -98,6 +98,7 @@ def _over_batch(op: Builder, x: Tensor, operator: str, extent: _Extent, *, keepd
         raise LoweringError("sequences are reduced over the batch, yet not over their steps")
     rows = packed(op, x)
     static = _static(x, extent)
+    keepdims = keepdims and bool(static)
     if len(static) == x.rank and not (keepdims and static and extent.static is not None):
         return Tensor(_reduce(op, operator, rows, list(range(rows.rank)), keepdims=False), Axes())
     value = _reduce(op, operator, rows, [0, *(1 + i for i in static)], keepdims=keepdims)

@@ -1,0 +1,238 @@
+"""Blocks that ONNX has one operator for, recognised in the network.
+
+CNTK's programming interface makes blocks of primitive functions of what ONNX has operators for: softmax along an axis,
+activations, the larger of two numbers. Files have the functions of all blocks in one network, and those of the old
+format have no blocks at all; so it is the functions that are looked at, not the names of blocks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from nxconvert.frontends.cntk.dynamic import aligned, joined
+from nxconvert.frontends.cntk.idioms import function_of, number_of
+from nxconvert.frontends.cntk.network import Node, Source
+from nxconvert.frontends.cntk.signs import is_positive
+from nxconvert.frontends.cntk.table import Axis, Context, DataType, LoweringError, Tensor, axis
+
+_DYNAMIC = 2147483640  # from here on, the places of axes mean kinds of axes
+#: What ONNX Runtime has the operators of activations for.
+_NARROW = (DataType.FLOAT, DataType.FLOAT16)
+
+
+class _Other(Exception):
+    """The function is not the end of what is looked for."""
+
+
+def recognised(context: Context) -> Tensor | None:
+    """What the function that is lowered gives, if it is the end of a block with an operator of its own."""
+    for rule in _RULES.get(context.node.op, ()):
+        try:
+            return rule(context)
+        except _Other:
+            continue
+    return None
+
+
+def _function(context: Context, source: Source, op: str) -> Node:
+    node = function_of(context.network, source)
+    if node is None or node.op != op:
+        raise _Other
+    return node
+
+
+def _number(context: Context, source: Source) -> float:
+    number = number_of(context.network, source)
+    if number is None:
+        raise _Other
+    return number
+
+
+def _require(condition: bool) -> None:
+    if not condition:
+        raise _Other
+
+
+def _tensor(context: Context, source: Source) -> Tensor:
+    """What a source stands for; in a loop, it has to be a part of the step."""
+    try:
+        tensor = context.tensor(source)
+    except LoweringError:
+        raise _Other from None
+    axes = joined([context.tensor(each) for each in context.node.inputs])
+    _require(tensor.axes.seq is None or tensor.axes.seq is axes.seq)
+    return tensor
+
+
+def _narrow(context: Context, source: Source) -> Tensor:
+    tensor = _tensor(context, source)
+    _require(tensor.dtype in _NARROW)
+    return tensor
+
+
+def _factors(context: Context, node: Node) -> tuple[float, Source]:
+    """A number and what it is multiplied with."""
+    for number, rest in (node.inputs, node.inputs[::-1]):
+        value = number_of(context.network, number)
+        if value is not None:
+            return value, rest
+    raise _Other
+
+
+# ---- softmax ---------------------------------------------------------------------------------------------------------
+
+
+def _reduced(context: Context, source: Source, kind: str) -> tuple[Source, int]:
+    """What a reduction along one static axis is of, and the axis."""
+    node = _function(context, source, "ReduceElements")
+    attributes = node.attributes
+    _require(attributes.get("reductionOpName") == kind and attributes.get("reductionKeepDimensions", True) is True)
+    axes = attributes.get("axisVec") or [attributes.get("axis")]
+    _require(len(axes) == 1 and isinstance(axes[0], Axis) and 0 <= axes[0].static < _DYNAMIC)
+    return node.inputs[0], axis(axes[0].static)
+
+
+def _less_largest(context: Context, source: Source) -> tuple[Source, int]:
+    """What the largest element along an axis is subtracted from, and the axis."""
+    minus = _function(context, source, "Minus")
+    reduced, along = _reduced(context, minus.inputs[1], "Max")
+    _require(reduced == minus.inputs[0])
+    return reduced, along
+
+
+def _exponentials(context: Context, source: Source) -> tuple[Source, int]:
+    return _less_largest(context, _function(context, source, "Exp").inputs[0])
+
+
+def _softmax(context: Context) -> Tensor:
+    for numerator, rest in (context.node.inputs, context.node.inputs[::-1]):
+        quotient = function_of(context.network, rest)
+        if quotient is None or quotient.op != "Reciprocal":
+            continue
+        total, along = _reduced(context, quotient.inputs[0], "Sum")
+        _require(total == numerator)
+        return _normalised(context, "Softmax", _exponentials(context, numerator), along)
+    raise _Other
+
+
+def _log_softmax(context: Context) -> Tensor:
+    less, logarithm = context.node.inputs
+    source, along = _less_largest(context, less)
+    total, again = _reduced(context, _function(context, logarithm, "Log").inputs[0], "Sum")
+    _require(_exponentials(context, total) == (source, along))
+    return _normalised(context, "LogSoftmax", (source, along), again)
+
+
+def _normalised(context: Context, operator: str, found: tuple[Source, int], along: int) -> Tensor:
+    _require(found[1] == along)
+    x = _tensor(context, found[0])
+    _require(-along <= x.rank)
+    return x.of(getattr(context.op, operator)(x.value, axis=along))
+
+
+# ---- activations -----------------------------------------------------------------------------------------------------
+
+
+def _negative_part(context: Context, node: Node) -> tuple[Source, Node]:
+    """What is kept where it is not negative, and the product that replaces it where it is."""
+    flag, then, other = node.inputs
+    less = _function(context, flag, "Less")
+    _require(less.inputs[0] == other and _number(context, less.inputs[1]) == 0)
+    return other, _function(context, then, "ElementTimes")
+
+
+def _elu_of(context: Context, node: Node) -> tuple[Source, float]:
+    source, product = _negative_part(context, node)
+    alpha, rest = _factors(context, product)
+    _require(_function(context, rest, "ELU").inputs[0] == source)
+    return source, alpha
+
+
+def _elu(context: Context) -> Tensor:
+    source, alpha = _elu_of(context, context.node)
+    x = _narrow(context, source)
+    return x.of(context.op.Elu(x.value, alpha=alpha))
+
+
+def _selu(context: Context) -> Tensor:
+    gamma, rest = _factors(context, context.node)
+    source, alpha = _elu_of(context, _function(context, rest, "Select"))
+    _require(gamma > 0)
+    x = _narrow(context, source)
+    return x.of(context.op.Selu(x.value, alpha=alpha, gamma=gamma))
+
+
+def _leaky_relu(context: Context) -> Tensor:
+    source, product = _negative_part(context, context.node)
+    alpha, rest = _factors(context, product)
+    _require(rest == source)
+    x = _narrow(context, source)
+    return x.of(context.op.LeakyRelu(x.value, alpha=alpha))
+
+
+def _parametric_relu(context: Context) -> Tensor:
+    source, product = _negative_part(context, context.node)
+    for slope, rest in (product.inputs, product.inputs[::-1]):
+        if rest == source:
+            x, alpha = _narrow(context, source), _tensor(context, slope)
+            _require(alpha.nd == 0 and alpha.rank <= x.rank and alpha.dtype == x.dtype)
+            _require(all(a in (1, b) for a, b in zip(alpha.dims[::-1], x.dims[::-1], strict=False)))
+            return x.of(context.op.PRelu(x.value, alpha.value))
+    raise _Other
+
+
+def _hard_sigmoid(context: Context) -> Tensor:
+    upper = _bounded(context, context.node, "Greater", 0.0)
+    line = _function(context, _bounded(context, _function(context, upper, "Select"), "Less", 1.0), "Plus")
+    (beta, product) = _factors(context, line)
+    alpha, source = _factors(context, _function(context, product, "ElementTimes"))
+    x = _narrow(context, source)
+    return x.of(context.op.HardSigmoid(x.value, alpha=alpha, beta=beta))
+
+
+def _bounded(context: Context, node: Node, comparison: str, bound: float) -> Source:
+    """What a bound replaces where it is beyond it."""
+    flag, then, other = node.inputs
+    compared = _function(context, flag, comparison)
+    _require(compared.inputs == (then, other) and _number(context, other) == bound)
+    return then
+
+
+# ---- what is computed in a detour ------------------------------------------------------------------------------------
+
+
+def _extreme(context: Context) -> Tensor:
+    flag, then, other = context.node.inputs
+    compared = function_of(context.network, flag)
+    _require(compared is not None and compared.op in _EXTREMES and compared.inputs == (then, other))
+    assert compared is not None
+    (x, y), axes = aligned(context.op, _tensor(context, then), _tensor(context, other))
+    return Tensor(getattr(context.op, _EXTREMES[compared.op])(x, y), axes)
+
+
+_EXTREMES = {"Greater": "Max", "Less": "Min"}
+
+
+def _quotient(context: Context) -> Tensor:
+    """A product with the reciprocal of what cannot be 0."""
+    for dividend, rest in (context.node.inputs, context.node.inputs[::-1]):
+        divisor = function_of(context.network, rest)
+        if divisor is not None and divisor.op == "Reciprocal" and is_positive(context.network, divisor.inputs[0]):
+            (x, y), axes = aligned(context.op, _tensor(context, dividend), _tensor(context, divisor.inputs[0]))
+            _require(y.array is None)  # whose reciprocal is known
+            return Tensor(context.op.Div(x, y), axes)
+    raise _Other
+
+
+def _ceil(context: Context) -> Tensor:
+    floor = _function(context, context.node.inputs[0], "Floor")
+    x = _tensor(context, _function(context, floor.inputs[0], "Negate").inputs[0])
+    return x.of(context.op.Ceil(x.value))
+
+
+_RULES: dict[str, tuple[Callable[[Context], Tensor], ...]] = {
+    "ElementTimes": (_softmax, _selu, _quotient),
+    "Minus": (_log_softmax,),
+    "Negate": (_ceil,),
+    "Select": (_hard_sigmoid, _elu, _leaky_relu, _parametric_relu, _extreme),
+}

@@ -1,0 +1,95 @@
+"""Blocks that ONNX has operators for, and some that only look like them."""
+
+import cntk
+import numpy as np
+
+
+def _with(function, dtype=np.float32):
+    x = cntk.sequence.input_variable((2, 3), name="x", dtype=dtype)
+    return function(x), {"x": [3 * np.random.standard_normal((n, 2, 3)).astype(dtype) for n in (4, 1)]}
+
+
+def softmax():
+    return _with(lambda x: cntk.softmax(x, 0))
+
+
+def log_softmax():
+    return _with(lambda x: cntk.log_softmax(x, 1))
+
+
+def elu():
+    return _with(lambda x: cntk.elu(x, 0.3))
+
+
+def selu():
+    return _with(cntk.selu)
+
+
+def leaky_relu():
+    return _with(lambda x: cntk.leaky_relu(x, 0.3))
+
+
+def parametric_relu():
+    return _with(lambda x: cntk.param_relu(cntk.Parameter(init=np.array([0.1, -2, 3], np.float32)), x))
+
+
+def hard_sigmoid():
+    return _with(lambda x: cntk.hard_sigmoid(x, 0.3, 0.4))
+
+
+def softplus():
+    return _with(cntk.softplus)
+
+
+def ceil():
+    return _with(cntk.ceil)
+
+
+def larger():
+    return _with(lambda x: cntk.element_max(x, np.array([[0.5, -1, 0]], np.float32)))
+
+
+def smaller():
+    return _with(lambda x: cntk.element_min(x, np.array([[0.5, -1, 0]], np.float32)))
+
+
+def clip():
+    return _with(lambda x: cntk.clip(x, -0.5, 2))
+
+
+def softsign():
+    return _with(cntk.softsign)
+
+
+def mean_variance_normalization():
+    return _with(cntk.mean_variance_normalization)
+
+
+def elu_of_double():
+    return _with(lambda x: cntk.elu(x, 0.3), np.float64)
+
+
+def other_threshold():
+    return _with(lambda x: cntk.element_select(cntk.less(x, 1), 0.5 * x, x))
+
+
+def another_sum():
+    return _with(
+        lambda x: cntk.exp(x - cntk.reduce_max(x, 1)) / cntk.reduce_sum(cntk.exp(x - cntk.reduce_max(x, 0)), 1)
+    )
+
+
+def quotient_by_zero():
+    return _with(lambda x: x / cntk.floor(x))
+
+
+def root_of_negative_numbers():
+    return _with(lambda x: cntk.sqrt(x + 1))
+
+
+def activations_in_a_recurrence():
+    x = cntk.sequence.input_variable(2, name="x")
+    state = cntk.placeholder(shape=(2,))
+    step = cntk.softmax(cntk.leaky_relu(x + cntk.sequence.past_value(state)) * x, 0)
+    function = step.replace_placeholders({state: step})
+    return function, {"x": [np.random.standard_normal((n, 2)).astype(np.float32) for n in (3, 5)]}

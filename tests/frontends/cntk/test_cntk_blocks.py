@@ -1,0 +1,45 @@
+"""Blocks of functions that become few operators, against the real CNTK."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.frontends.cntk.harness import check, models
+
+#: The operators that blocks become.
+WHOLE = {
+    "softmax": "Softmax",
+    "log_softmax": "LogSoftmax",
+    "elu": "Elu",
+    "selu": "Selu",
+    "leaky_relu": "LeakyRelu",
+    "parametric_relu": "PRelu",
+    "hard_sigmoid": "HardSigmoid",
+    "softplus": "Softplus",
+    "ceil": "Ceil",
+    "larger": "Max",
+    "smaller": "Min",
+    "clip": "Clip",
+    "softsign": "Abs Add Div",
+    "mean_variance_normalization": "ReduceMean Sub Mul ReduceMean Sqrt Add Div",
+}
+#: Operators that are there since a block is none of those, or guards against something.
+SOME = {
+    "elu_of_double": "Where",
+    "other_threshold": "Where",
+    "another_sum": "Reciprocal",
+    "quotient_by_zero": "Equal",
+    "root_of_negative_numbers": "Max",
+    "activations_in_a_recurrence": "Scan",
+}
+
+
+@pytest.mark.parametrize("model", models("blocks"))
+def test_blocks_become_operators(model: str, recordings: Path) -> None:
+    operators = [node.op_type for node in check("blocks", model, recordings).graph.node]
+    if model in WHOLE:
+        assert operators == WHOLE[model].split()
+    else:
+        assert SOME[model] in operators
