@@ -16,6 +16,9 @@ import numpy as np
 from nxconvert.graph.builder import Value
 from nxconvert.graph.dims import static
 
+#: No cell multiplies out to so many products.
+_MAX_TERMS = 16
+
 
 class Odd(Exception):
     """Something that no known cell has."""
@@ -167,6 +170,8 @@ class Form:
             for q, d in other._opaque().terms.items():
                 both = _times(p, q)
                 terms[both] = c * d if both not in terms else terms[both] + c * d
+        if len(terms) > _MAX_TERMS:
+            raise Odd
         return Form(size, terms)
 
     def _common(self, other: Form) -> int:

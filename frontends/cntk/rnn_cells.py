@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from nxconvert.frontends.cntk.loops import Loop
 
 _ACTIVATIONS = ("Tanh", "Relu", "Sigmoid")
+#: A cell has fewer functions, however it is written.
+_MAX_FUNCTIONS = 120
 #: The functions of the cells in ONNX's order, where they are what they are by default.
 _DEFAULTS = {"LSTM": ["Sigmoid", "Tanh", "Tanh"], "GRU": ["Sigmoid", "Tanh"], "RNN": ["Tanh"]}
 
@@ -75,6 +77,8 @@ def recognize(m: Lowerer, loop: Loop, seq: Seq, sizes: dict[str, tuple[Int, ...]
         seq: its axis.
         sizes: the static sizes of its delays.
     """
+    if len(loop.nodes) > _MAX_FUNCTIONS:
+        return False
     dims = {uid: own[0] for uid, own in sizes.items() if len(own) == 1 and isinstance(own[0], int)}
     if len(dims) < len(sizes) or any(m.tensor(d.inputs[1]).dtype != DataType.FLOAT for d in loop.delays):
         return False

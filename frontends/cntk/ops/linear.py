@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 
 from nxconvert.frontends.cntk.dynamic import STATIC, Axes, aligned, leading_dims, masked
-from nxconvert.frontends.cntk.table import Builder, Context, Int, LoweringError, Tensor, Value, cntk
+from nxconvert.frontends.cntk.table import Builder, Context, Int, LoweringError, Tensor, cntk
 from nxconvert.graph.dims import require
 
 _REDUCES_SEQUENCE = -2
@@ -69,15 +69,22 @@ def _matrix(op: Builder, x: Tensor, context: Context, dims: tuple[Int, Int]) -> 
 
 
 def _over_time(op: Builder, right: Tensor, left: Tensor, output_rank: int) -> Tensor:
-    """The sum over the steps of a sequence of the outer products of both operands' samples."""
-    if output_rank != right.rank or left.axes.seq is None or right.axes.seq is None:
-        raise LoweringError("a product over a sequence axis has two sequences, and no static axis that it sums over")
+    """The sum over the steps of a sequence of the products of both operands' samples."""
+    if left.axes.seq is None or right.axes.seq is None:
+        raise LoweringError("a product over a sequence axis has two sequences")
+    contracted = right.rank - output_rank
+    if not 0 <= contracted <= left.rank:
+        raise LoweringError(
+            f"operands of {left.rank} and {right.rank} axes have no product with {output_rank} axes of the right one"
+        )
     aligned(op, left, right)  # they are on one axis
     batch, size = left.value.dims[0], left.axes.seq.size
-    x = op.reshape(masked(op, left, 0.0), (batch, size, _product(left.dims)))
-    y = op.reshape(masked(op, right, 0.0), (batch, size, _product(right.dims)))
-    value: Value = op.MatMul(op.Transpose(x, perm=[0, 2, 1]), y)
-    return Tensor(op.reshape(value, (batch, *left.dims, *right.dims)), Axes(True))
+    rows, columns = left.dims[: left.rank - contracted], right.dims[contracted:]
+    inner = _product(right.dims[:contracted])
+    x = op.reshape(masked(op, left, 0.0), (batch, size, _product(rows), inner))
+    x = op.reshape(op.Transpose(x, perm=[0, 2, 1, 3]), (batch, _product(rows), size * inner))
+    y = op.reshape(masked(op, right, 0.0), (batch, size * inner, _product(columns)))
+    return Tensor(op.reshape(op.MatMul(x, y), (batch, *rows, *columns)), Axes(True))
 
 
 @cntk("TransposeTimes")

@@ -98,3 +98,13 @@ def two_axes_of_different_lengths():
     x, y = _sequence("x"), _sequence("y", 2)
     most = sequence.reduce_max(cntk.reduce_sum(x)) + sequence.reduce_max(cntk.reduce_sum(y))
     return _case(cntk.combine([most, sequence.broadcast_as(sequence.last(y), x), sequence.unpack(x, -7.5)]))
+
+
+def products_over_time():
+    over_time = cntk.TIMES_REDUCE_SEQUENCE_AXIS_WITHOUT_INFERRED_INPUT_RANK
+    x, o = _sequence("x"), _sequence("o", 1, "sx")
+    rows, column = cntk.reshape(2 * x, (1, 3)), cntk.reshape(3 * x, (3, 1))
+    pairs = [(o, x, 1), (o, rows, 2), (o, rows, 1), (x, column, 1)]
+    results = [cntk.times(left, right, rank, infer_input_rank_to_map=over_time) for left, right, rank in pairs]
+    function, feeds = _case(cntk.combine(results))
+    return function, dict(feeds, o=[_random(n, 1) for n in LENGTHS["x"]])
