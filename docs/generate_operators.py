@@ -7,9 +7,9 @@ Everything on them is taken from the operator tables and from lists in the repos
 
 from __future__ import annotations
 
-from docs.operator_pages import caffe2, pytorch
+from docs.operator_pages import caffe2, cntk, pytorch
 
-PAGES = (pytorch, caffe2)
+PAGES = (pytorch, caffe2, cntk)
 
 if __name__ == "__main__":
     for page in PAGES:

@@ -9,7 +9,7 @@ from types import ModuleType
 import pytest
 
 from docs.generate_operators import PAGES
-from docs.operator_pages import caffe2
+from docs.operator_pages import caffe2, cntk
 from docs.operator_pages import pytorch as page
 
 
@@ -21,6 +21,11 @@ def test_page_is_up_to_date(module: ModuleType) -> None:
 def test_no_reason_for_what_is_read() -> None:
     assert not [name for name in page.REASONS if page.is_supported(name)]
     assert not [name for name in caffe2.REASONS if caffe2.supported(name)]
+
+
+def test_all_functions_and_blocks_of_cntk_are_known() -> None:
+    assert len(cntk.NAMES) == 98
+    assert not {name for inside in (*cntk.BLOCKS.values(), cntk.REASONS) for name in inside} - set(cntk.NAMES)
 
 
 def test_registered_operators_are_listed(corpus: Path) -> None:

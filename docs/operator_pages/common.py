@@ -27,7 +27,7 @@ def _parameters(function: object, hidden: set[str]) -> Iterator[str]:
             starred = True
             yield "*"
         stars = {parameter.VAR_POSITIONAL: "*", parameter.VAR_KEYWORD: "**"}.get(parameter.kind, "")
-        kind = "" if stars else f": {parameter.annotation}"
+        kind = "" if stars or parameter.annotation is parameter.empty else f": {parameter.annotation}"
         default = "" if parameter.default is parameter.empty else f" = {parameter.default!r}"
         yield f"{stars}{parameter.name}{kind}{default}"
 
