@@ -12,6 +12,7 @@ from collections.abc import Callable
 from nxconvert.frontends.cntk.dynamic import aligned, joined
 from nxconvert.frontends.cntk.idioms import function_of, number_of
 from nxconvert.frontends.cntk.network import Node, Source
+from nxconvert.frontends.cntk.ops.window import per_sample
 from nxconvert.frontends.cntk.signs import is_positive
 from nxconvert.frontends.cntk.table import Axis, Context, DataType, LoweringError, Tensor, axis
 
@@ -198,6 +199,42 @@ def _bounded(context: Context, node: Node, comparison: str, bound: float) -> Sou
     return then
 
 
+# ---- local response normalization ------------------------------------------------------------------------------------
+
+
+def _local_response(context: Context) -> Tensor:
+    """A quotient by a power of a number and the squares of channels around each, never of 0."""
+    source, quotient = context.node.inputs
+    power = _function(context, _function(context, quotient, "Reciprocal").inputs[0], "Exp")
+    beta, logarithm = _factors(context, _function(context, power.inputs[0], "ElementTimes"))
+    bias, sums = _factors(context, _function(context, _function(context, logarithm, "Log").inputs[0], "Plus"))
+    convolution = _function(context, _function(context, sums, "Reshape").inputs[0], "Convolution")
+    squares = _function(context, _function(context, convolution.inputs[1], "Reshape").inputs[0], "ElementTimes")
+    _require(squares.inputs == (source, source))
+    factor, size = _channel_sum(context, convolution)
+    x = _narrow(context, source)
+    _require(x.rank == _IMAGE and bias > 0 and factor >= 0)
+    settings = {"alpha": factor * size, "beta": beta, "bias": bias, "size": size}
+    return per_sample(context.op, x, lambda value: context.op.LRN(value, **settings))
+
+
+#: The static axes of an image.
+_IMAGE = 3
+
+
+def _channel_sum(context: Context, convolution: Node) -> tuple[float, int]:
+    """What the sum of channels around each is multiplied with, and of how many, if that is what is convolved."""
+    window, strides, centers = (convolution.attributes[name] for name in ("kernelShape", "strides", "autoPadding"))
+    # The channels are an axis of space, that of the convolution's own channels is the last of its column-major window.
+    _require(len(window) == _IMAGE + 1 and set(strides) == {1} and all(centers))
+    size = window[_IMAGE - 1]
+    _require(tuple(window) == (1, 1, size, 1) and size % 2 == 1 and not convolution.attributes.get("transpose"))
+    kernel = _tensor(context, convolution.inputs[0]).value.array
+    _require(kernel is not None and kernel.size == size and len(set(kernel.reshape(-1).tolist())) == 1)
+    assert kernel is not None
+    return float(kernel.reshape(-1)[0]), size
+
+
 # ---- what is computed in a detour ------------------------------------------------------------------------------------
 
 
@@ -231,7 +268,7 @@ def _ceil(context: Context) -> Tensor:
 
 
 _RULES: dict[str, tuple[Callable[[Context], Tensor], ...]] = {
-    "ElementTimes": (_softmax, _selu, _quotient),
+    "ElementTimes": (_softmax, _selu, _local_response, _quotient),
     "Minus": (_log_softmax,),
     "Negate": (_ceil,),
     "Select": (_hard_sigmoid, _elu, _leaky_relu, _parametric_relu, _extreme),

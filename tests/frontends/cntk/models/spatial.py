@@ -71,3 +71,15 @@ def normalized_sequences():
     x = cntk.sequence.input_variable((3, 2), name="x")
     f = [_normalized(x, 3, spatial=True), _normalized(x, 3, 2, spatial=False)]
     return cntk.combine(f), {"x": [_random(n, 3, 2) for n in (2, 4, 1)]}
+
+
+def local_response():
+    x = cntk.input_variable((7, 4, 5), name="x")
+    return cntk.local_response_normalization(x, 2, 1.5, 0.3, 0.75), {"x": _random(2, 7, 4, 5)}
+
+
+def local_response_without_bias():
+    x = cntk.sequence.input_variable((4, 3, 2), name="x")  # the power of 0 is CNTK's own
+    return cntk.local_response_normalization(x, 1, 0, 0.5, 0.5), {
+        "x": [np.maximum(_random(n, 4, 3, 2), 0) for n in (1, 3)]
+    }
