@@ -241,6 +241,8 @@ def _delayed(op: Builder, x: Tensor, initial: Tensor, m: Context, offset: int, *
     seq = x.axes.seq
     if seq is None:
         raise LoweringError("what is delayed is no sequence")
+    if initial.rank > x.rank:  # the steps have the axes of the initial state, too
+        x = x.of(with_axes(op, x, x.axes, initial.rank))
     value = _turned(op, x, seq, backwards)
     first = initial_steps(m, initial, offset, x.dims, seq, backwards)
     first = op.Unsqueeze(first, [1]) if offset == 1 else first

@@ -5,17 +5,11 @@ Files list the right operand before the left one. Sources of the semantics: CNTK
 
 from __future__ import annotations
 
-import math
-
-from nxconvert.frontends.cntk.dynamic import STATIC, Axes, aligned, leading_dims, masked
+from nxconvert.frontends.cntk.dynamic import Axes, aligned, leading_dims, masked, widest
 from nxconvert.frontends.cntk.table import Builder, Context, Int, LoweringError, Tensor, cntk
-from nxconvert.graph.dims import require
+from nxconvert.graph.dims import product, require
 
 _REDUCES_SEQUENCE = -2
-
-
-def _product(dims: tuple[Int, ...]) -> Int:
-    return math.prod(dims, start=1)
 
 
 @cntk("Times")
@@ -41,7 +35,7 @@ def _unfolded(op: Builder, left: Tensor, right: Tensor) -> tuple[Tensor, int]:
     if right.nd or left.dims[-1] == rows:
         return right, 1
     for count in range(2, left.rank + 1):
-        if _product(left.dims[-count:]) == rows:
+        if product(left.dims[-count:]) == rows:
             return right.of(op.reshape(right.value, (*left.dims[-count:], right.dims[1]))), count
     return right, 1
 
@@ -52,19 +46,19 @@ def _contract(op: Builder, left: Tensor, right: Tensor, contracted: int, context
     rows, columns = left.dims[:kept], right.dims[contracted:]
     for a, b in zip(left.dims[kept:], right.dims[:contracted], strict=True):
         require(a, b)
-    inner = _product(right.dims[:contracted])
-    if right.axes == STATIC:  # one matrix for all samples, which are rows whatever axes they have
-        leading = (*leading_dims(left.axes, context.batch), *rows)
-        matrix = op.reshape(right.value, (inner, _product(columns)))
-        return left.of(op.reshape(op.MatMul(op.reshape(left.value, (*leading, inner)), matrix), (*leading, *columns)))
-    first = _matrix(op, left, context, (_product(rows), inner))
-    second = _matrix(op, right, context, (inner, _product(columns)))
-    (x, y), axes = aligned(op, first, second)
+    inner = product(right.dims[:contracted])
+    second = _sized(op, right, context, (inner, product(columns)))
+    if right.nd:
+        (x, y), axes = aligned(op, _sized(op, left, context, (product(rows), inner)), second)
+    else:
+        # One matrix for all samples is multiplied by all rows that there are, however many axes they have.
+        dtype, axes = widest([left.dtype, right.dtype]), left.axes
+        x, y = (op.cast(t.value, dtype) for t in (_sized(op, left, context, (*rows, inner)), second))
     return Tensor(op.reshape(op.MatMul(x, y), (*leading_dims(axes, context.batch), *rows, *columns)), axes)
 
 
-def _matrix(op: Builder, x: Tensor, context: Context, dims: tuple[Int, Int]) -> Tensor:
-    """A tensor as one matrix a sample."""
+def _sized(op: Builder, x: Tensor, context: Context, dims: tuple[Int, ...]) -> Tensor:
+    """A tensor with other static sizes."""
     return x if x.dims == dims else x.of(op.reshape(x.value, (*leading_dims(x.axes, context.batch), *dims)))
 
 
@@ -80,10 +74,10 @@ def _over_time(op: Builder, right: Tensor, left: Tensor, output_rank: int) -> Te
     aligned(op, left, right)  # they are on one axis
     batch, size = left.value.dims[0], left.axes.seq.size
     rows, columns = left.dims[: left.rank - contracted], right.dims[contracted:]
-    inner = _product(right.dims[:contracted])
-    x = op.reshape(masked(op, left, 0.0), (batch, size, _product(rows), inner))
-    x = op.reshape(op.Transpose(x, perm=[0, 2, 1, 3]), (batch, _product(rows), size * inner))
-    y = op.reshape(masked(op, right, 0.0), (batch, size * inner, _product(columns)))
+    inner = product(right.dims[:contracted])
+    x = op.reshape(masked(op, left, 0.0), (batch, size, product(rows), inner))
+    x = op.reshape(op.Transpose(x, perm=[0, 2, 1, 3]), (batch, product(rows), size * inner))
+    y = op.reshape(masked(op, right, 0.0), (batch, size * inner, product(columns)))
     return Tensor(op.reshape(op.MatMul(x, y), (batch, *rows, *columns)), Axes(True))
 
 

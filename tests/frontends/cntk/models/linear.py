@@ -28,3 +28,28 @@ def transposed_right_operand():
 def products_of_double():
     x = cntk.input_variable(3, name="x", dtype=np.float64)
     return cntk.times(x, cntk.Constant(np.random.standard_normal((3, 2)))), {"x": np.random.standard_normal((5, 3))}
+
+
+def tensors_by_a_matrix_for_all():
+    x = cntk.sequence.input_variable((4, 2, 3), name="x")
+    y = cntk.sequence.input_variable(3, name="y")
+    left = [cntk.times(x, cntk.Parameter(init=_random(3, 5))), cntk.times(y, cntk.Parameter(init=_random(3, 6)))]
+    return cntk.combine(left), {"x": [_random(n, 4, 2, 3) for n in (1, 3)], "y": [_random(n, 3) for n in (1, 3)]}
+
+
+def products_over_several_axes():
+    x = cntk.input_variable((4, 2, 3), name="x")
+    y = cntk.input_variable((2, 3), name="y")
+    sums = [
+        cntk.times(x, cntk.Parameter(init=_random(2, 3, 5))),
+        cntk.times(x, cntk.Parameter(init=_random(3, 5, 6)), 2),
+        cntk.times(y, cntk.Parameter(init=_random(2, 3, 5, 2)), 2),
+    ]
+    return cntk.combine(sums), [{"x": _random(n, 4, 2, 3), "y": _random(n, 2, 3)} for n in (3, 1)]
+
+
+def products_of_vectors_and_numbers():
+    x = cntk.input_variable(3, name="x")
+    y = cntk.input_variable((3, 2), name="y")
+    products = [cntk.times(x, y), cntk.times_transpose(x, x), cntk.times(x, x * 2)]
+    return cntk.combine(products), [{"x": _random(n, 3), "y": _random(n, 3, 2)} for n in (3, 1)]

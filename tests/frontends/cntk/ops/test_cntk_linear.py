@@ -49,3 +49,8 @@ def test_batch_normalization_divides_by_the_root_of_the_variance(spatial: bool) 
 @pytest.mark.parametrize("model", models("linear"))
 def test_products_are_cntks(model: str, recordings: Path) -> None:
     check("linear", model, recordings)
+
+
+def test_one_matrix_for_all_samples_takes_one_node(recordings: Path) -> None:
+    model = check("linear", "tensors_by_a_matrix_for_all", recordings)
+    assert [node.op_type for node in model.graph.node] == ["MatMul", "MatMul"]
