@@ -134,7 +134,7 @@ def _fits(source: ir.TensorProtocol, target: ir.DataType) -> bool:
         return False
     if target == ir.DataType.BOOL:
         return True
-    limits, array = np.iinfo(target.numpy()), source.numpy()
+    limits, array = np.iinfo(target.numpy()), source.numpy().astype(np.float64)
     low = -math.inf if target in (ir.DataType.INT32, ir.DataType.INT64) else float(limits.min)
     return bool(((array >= low) & (array < float(limits.max) + 1)).all())
 

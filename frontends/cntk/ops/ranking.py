@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from nxconvert.frontends.cntk.table import Builder, DataType, Int, LoweringError, Tensor, Value, cntk
+from nxconvert.frontends.cntk.columns import Columns
+from nxconvert.frontends.cntk.dynamic import aligned, leading_dims
+from nxconvert.frontends.cntk.table import Builder, Context, DataType, Int, LoweringError, Tensor, Value, cntk
 from nxconvert.graph.dims import product
 
 
@@ -36,8 +38,8 @@ class _Results:
     queries: Value
 
 
-def _results(op: Builder, output: Tensor, gain: Tensor, group: Tensor) -> _Results:
-    score, gains, query = (_column(op, x) for x in (output, gain, group))
+def _results(op: Builder, context: Context, output: Tensor, gain: Tensor, group: Tensor) -> _Results:
+    score, gains, query = _rows(op, context, output, gain, group)
     count = gains.dims[0]
     place = op.Range(0, count, 1)
     query = op.cast(query, DataType.INT64)
@@ -52,10 +54,17 @@ def _results(op: Builder, output: Tensor, gain: Tensor, group: Tensor) -> _Resul
     return _Results(count, gains, first, op.Sub(place, first), rank, same, queries)
 
 
-def _column(op: Builder, x: Tensor) -> Value:
-    if x.axes.seq is not None or not x.axes.batch:
+def _rows(op: Builder, context: Context, *tensors: Tensor) -> list[Value]:
+    """The first numbers of all samples, [columns]."""
+    _, axes = aligned(op, *tensors)
+    if not axes.batch or any(x.axes.count != axes.count for x in tensors):
         raise LoweringError("what is ranked is no batch of numbers")
-    return op.reshape(x.value, (x.value.dims[0] * product(x.dims),))
+    columns = Columns(op, axes.seq, context.batch) if axes.seq is not None else None
+    rows = []
+    for x in tensors:
+        value = op.reshape(x.value, (*leading_dims(axes, context.batch), product(x.dims)))
+        rows.append(op.Gather(value if columns is None else columns.pack(value), op.const(0), axis=1))
+    return rows
 
 
 def _ahead(op: Builder, score: Value, gain: Value, place: Value) -> Value:
@@ -81,9 +90,9 @@ def _percent(op: Builder, x: Value, count: Int) -> Tensor:
 
 
 @cntk("LambdaRank")
-def lambda_rank(op: Builder, output: Tensor, gain: Tensor, group: Tensor) -> Tensor:
+def lambda_rank(op: Builder, output: Tensor, gain: Tensor, group: Tensor, *, context: Context) -> Tensor:
     """1 minus the mean over queries of the discounted gain in relation to that in the order the results are in."""
-    results = _results(op, output, gain, group)
+    results = _results(op, context, output, gain, group)
     ideal = _discounted(op, results.gain, results.ideal)
     mine = op.cast(results.same, ideal.etype)
     whole = op.ReduceSum(op.Mul(mine, op.Unsqueeze(ideal, [0])), [1], keepdims=0)
@@ -93,9 +102,9 @@ def lambda_rank(op: Builder, output: Tensor, gain: Tensor, group: Tensor) -> Ten
 
 
 @cntk("NDCG")
-def ndcg_at_one(op: Builder, output: Tensor, gain: Tensor, group: Tensor) -> Tensor:
+def ndcg_at_one(op: Builder, output: Tensor, gain: Tensor, group: Tensor, *, context: Context) -> Tensor:
     """The mean over queries of the gain of the result that is predicted to be the best, in relation to the first's."""
-    results = _results(op, output, gain, group)
+    results = _results(op, context, output, gain, group)
     ratio = _ratio(op, results.gain, op.Gather(results.gain, results.first, axis=0))
     best = op.Where(op.Equal(results.rank, 0), ratio, op.const(0.0, ratio.etype))
     return _percent(op, op.Div(op.ReduceSum(best, keepdims=0), results.queries), results.count)

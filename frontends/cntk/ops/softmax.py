@@ -1,7 +1,7 @@
 """Softmax and what is like it, over whole samples.
 
-Semantics: measured in CNTK 2.7. These functions take all static axes of a sample together; along one axis, CNTK makes a
-block of other functions. Of equal numbers the first one is the largest.
+Semantics: measured in CNTK 2.7. These functions take all static axes of a sample together, and the last one of what has
+no samples; along one axis, CNTK makes a block of other functions. Of equal numbers the first one is the largest.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from nxconvert.graph.dims import product
 
 
 def _whole(op: Builder, x: Tensor, operator: str) -> Tensor:
-    """An operator along all static axes, which are one for it."""
-    if x.rank == 1:
+    """An operator along all static axes of samples, which are one for it."""
+    if x.rank == 1 or (x.rank and not x.nd):
         return x.of(_along_last(op, x.value, operator))
     flat = op.reshape(x.value, (*x.value.dims[: x.nd], product(x.dims)))
     return x.of(op.reshape(_along_last(op, flat, operator), x.value.dims))

@@ -102,6 +102,15 @@ def ranks():
     return f, dict(zip(("output", "gain", "group"), np.array(columns, np.float32)[:, :, None]))
 
 
+def ranks_of_sequences():
+    """Their steps alternate; there are none behind the end of the shorter row."""
+    output, gain, group = (cntk.sequence.input_variable(2, name=name) for name in ("output", "gain", "group"))
+    f = cntk.combine([cntk.lambda_rank(output, gain, group), cntk.ndcg_at_1(output, gain, group)])
+    lengths = 2, 5, 4
+    feeds = {"output": [_random(n, 2) for n in lengths], "gain": [np.abs(_random(n, 2)) for n in lengths]}
+    return f, dict(feeds, group=[np.ones((n, 2), np.float32) for n in lengths])
+
+
 def _edits(*arguments):
     a, b = (cntk.sequence.input_variable(3, name=name) for name in "ab")
     feeds = [

@@ -70,6 +70,14 @@ def softmax_of_samples():
     return f, {"x": _sequences(2, 3)}
 
 
+def softmax_of_what_has_no_samples():
+    """Is along the last axis."""
+    x = cntk.input_variable((2, 3), name="x")
+    total = cntk.reduce_sum(x, BATCH)
+    p = cntk.Parameter(init=_random(2, 3))
+    return cntk.combine([f(v) for f in (cntk.softmax, cntk.hardmax) for v in (total, p)]), {"x": _random(4, 2, 3)}
+
+
 def hardmax_of_ties():
     x = cntk.input_variable((2, 3), name="x")
     y = cntk.cast(x + 0.125, np.float64)
