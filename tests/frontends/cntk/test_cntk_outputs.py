@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnx_ir as ir
 import pytest
 
@@ -190,3 +191,20 @@ def test_inspect_says_what_is_left_out(command_line: Callable[..., tuple[int, st
     assert "second" in out
     assert "aggregateLoss" not in out
     assert "aggregateLoss" in err
+
+
+def test_the_example_of_the_readme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "fixtures").symlink_to(FILES.parent)
+    blocks = (FILES.parents[1] / "README.md").read_text().split("```python\n")
+    example = next(block for block in blocks if "tagger.model" in block).partition("```")[0]
+    with np.load(FILES / "tagger.npz") as arrays:
+        sentences, expected = ([arrays[f"{name}{i}"] for i in range(3)] for name in ("words", "tags"))
+    random = "[np.random.rand(n, 4).astype(np.float32) for n in (5, 2, 3)]"
+    assert [len(sentence) for sentence in sentences] == [5, 2, 3]
+    assert random in example
+    found: dict[str, Any] = {"recorded": sentences}
+    exec(example.replace(random, "recorded"), found)
+    assert str(found["report"].inputs) in example
+    for scores, wanted in zip(found["by_sentence"], expected, strict=True):
+        np.testing.assert_allclose(scores, wanted, rtol=1e-4, atol=1e-6)
