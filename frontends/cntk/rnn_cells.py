@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nxconvert.formats.tensors import ComputedTensor
+from nxconvert.formats.tensors import ComputedTensor, contiguous, release
 from nxconvert.frontends.cntk.cell_forms import Reader
 from nxconvert.frontends.cntk.delays import initial_steps
 from nxconvert.frontends.cntk.dynamic import Axes, Seq, Tensor, leading_dims, with_axes
@@ -354,11 +354,16 @@ def _weight(m: Lowerer, cell: Cell, name: str, shape: tuple[int, ...], compute: 
 
 def _matrices(gates: Sequence[Sequence[tuple[Weight | None, int]]], size: int) -> np.ndarray:
     """[1, gates * size, columns] of matrices [columns, size] for each gate."""
-    rows = []
-    for parts in gates:
-        blocks = [np.zeros((n, size), np.float32) if part is None else part.array() for part, n in parts]
-        rows.append((blocks[0] if len(blocks) == 1 else np.concatenate(blocks)).T)
-    return np.concatenate(rows)[None].astype(np.float32, copy=False)
+    columns = sum(n for _, n in gates[0])
+    whole = np.empty((1, len(gates) * size, columns), np.float32)
+    for place, parts in enumerate(gates):
+        start = 0
+        for part, n in parts:
+            block = np.zeros((n, size), np.float32) if part is None else part.array()
+            whole[0, place * size : (place + 1) * size, start : start + n] = contiguous(block.T)
+            release(block)
+            start += n
+    return whole
 
 
 def _vectors(many: Sequence[Weight | None], size: int) -> np.ndarray:

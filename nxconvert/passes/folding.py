@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import onnx_ir as ir
 
-from nxconvert.formats.tensors import ComputedTensor
+from nxconvert.formats.tensors import ComputedTensor, MappedTensor
 from nxconvert.passes.rewriting import SMALL_RESULT, NodePass, add_initializer, constant, int_attribute, remove, used
 from nxconvert.passes.weights import release
 
@@ -19,6 +19,8 @@ _MANY = 1 << 26
 _MOVING = frozenset(
     {"Concat", "Expand", "Flatten", "Gather", "Reshape", "Slice", "Split", "Squeeze", "Tile", "Unsqueeze", "Where"}
 )
+#: What leaves the elements in their order.
+_RESHAPING = frozenset({"Flatten", "Reshape", "Squeeze", "Unsqueeze"})
 #: What the hardware rounds correctly, so that every machine (and the runtime) computes the same bits.
 _EXACT = frozenset({"Abs", "Add", "Clip", "Div", "Max", "Min", "Mul", "Neg", "Reciprocal", "Relu", "Sqrt", "Sub"})
 #: What is computed in float64 and then rounded, for the same reason.
@@ -139,7 +141,7 @@ def _fits(source: ir.TensorProtocol, target: ir.DataType) -> bool:
     return bool(((array >= low) & (array < float(limits.max) + 1)).all())
 
 
-def _result(node: ir.Node, index: int) -> ComputedTensor:
+def _result(node: ir.Node, index: int) -> ir.TensorProtocol:
     """An output of a node on constants."""
     op_type, output = node.op_type, node.outputs[index]
     assert output.dtype is not None
@@ -147,6 +149,9 @@ def _result(node: ir.Node, index: int) -> ComputedTensor:
     tensors = [None if value is None else constant(value) for value in node.inputs]
     attributes = {name: attribute.value for name, attribute in node.attributes.items()}
     dtype, shape = output.dtype, output.shape.numpy()
+    source = tensors[0]
+    if op_type in _RESHAPING and isinstance(source, MappedTensor):
+        return source.file.tensor(source.offset, dtype, shape, None)  # the same bytes
     wide = op_type in _ROUNDED and dtype != ir.DataType.DOUBLE
 
     def compute() -> np.ndarray:
