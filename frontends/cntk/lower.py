@@ -110,7 +110,9 @@ class Lowerer:
         return self.values[source]
 
     def lower(self, uid: str) -> None:
-        """Lowers one function that is in no loop."""
+        """Lowers one function that is in no loop, unless its result came out with one."""
+        if Result(uid) in self.values:
+            return
         node = self.network.nodes[uid]
         with self.at(node):
             operands = [self.tensor(source) for source in node.inputs]

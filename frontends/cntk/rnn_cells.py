@@ -5,8 +5,8 @@ files of the first format there are none, and gates may be computed one by one o
 multiplied with a weight before the loop is taken into ONNX's operator. Constant scales of states, CNTK's stabilizers,
 become part of the weights. What is not exactly such a cell stays a loop.
 
-ONNX's operators put out the hidden state alone for each step; a loop of which something else is used, such as the cell
-state, stays a loop as well.
+ONNX's operators put out the hidden state alone for each step, and all states of the last one (backwards, the first
+one); a loop of which something else is used, such as the cell state of each step, stays a loop as well.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from nxconvert.formats.tensors import ComputedTensor, contiguous, release
 from nxconvert.frontends.cntk.cell_forms import Reader
 from nxconvert.frontends.cntk.delays import initial_steps
 from nxconvert.frontends.cntk.dynamic import Axes, Seq, Tensor, leading_dims, with_axes
+from nxconvert.frontends.cntk.final_steps import final_steps
 from nxconvert.frontends.cntk.forms import CONSTANT, Atom, Form, Odd, Weight, factors, number
 from nxconvert.frontends.cntk.lower import Lowerer
 from nxconvert.frontends.cntk.network import Result, Source
@@ -85,25 +86,33 @@ def recognize(m: Lowerer, loop: Loop, seq: Seq, sizes: dict[str, tuple[Int, ...]
     try:
         reader = Reader(m, loop.nodes, dims)
         cell = _cell(reader)
-        rest = _derived(reader, loop, reader.results[cell.states[0]])
+        hidden, *memory = (reader.results[state] for state in cell.states)
+        finals = [uid for source in memory for uid in final_steps(m.network, source, loop)]
+        rest = _derived(reader, loop, hidden, memory if finals else [])
     except Odd:
         return False
-    y = _emit(m, cell, [reader.initial[state] for state in cell.states], seq, backwards=loop.backwards)
-    m.values[reader.results[cell.states[0]]] = Tensor(y, Axes(True, seq))
+    initial = [reader.initial[state] for state in cell.states]
+    y, last = _emit(m, cell, initial, seq, backwards=loop.backwards, final=bool(finals))
+    m.values[hidden] = Tensor(y, Axes(True, seq))
+    if last is not None:
+        # Of the cell state of each step, only its axes are asked for.
+        m.values |= dict.fromkeys(memory, m.values[hidden])
+        m.values |= {Result(uid): Tensor(last, Axes(True)) for uid in finals}
     for uid in rest:
         m.lower(uid)
     return True
 
 
-def _derived(reader: Reader, loop: Loop, hidden: Source) -> list[str]:
-    """The functions of a loop that what is used of it takes, besides the hidden state.
+def _derived(reader: Reader, loop: Loop, hidden: Source, memory: Sequence[Source]) -> list[str]:
+    """The functions of a loop that what is used of it takes, besides the hidden state, and the cell state of the last
+    step.
 
     Raises:
         Odd: they depend on what ONNX's operator does not put out.
     """
     members = {node.uid: node for node in loop.nodes}
     needed: set[str] = set()
-    queue: list[Source] = [Result(uid) for uid in loop.used]
+    queue: list[Source] = [Result(uid) for uid in loop.used if Result(uid) not in memory]
     while queue:
         source = queue.pop()
         if source == hidden or not isinstance(source, Result) or source.node not in members or source.node in needed:
@@ -286,8 +295,10 @@ def _negated(gate: Gate | None) -> Gate | None:
 # ---- in ONNX's terms -------------------------------------------------------------------------------------------------
 
 
-def _emit(m: Lowerer, cell: Cell, initial: Sequence[Source], seq: Seq, *, backwards: bool) -> Value:
-    """The hidden state of each step, [batch, sequence, hidden]."""
+def _emit(
+    m: Lowerer, cell: Cell, initial: Sequence[Source], seq: Seq, *, backwards: bool, final: bool
+) -> tuple[Value, Value | None]:
+    """The hidden state of each step, [batch, sequence, hidden]; the cell state of the last one, [batch, hidden]."""
     op, size, kind = m.op, cell.states[0].size, cell.op_type
     inputs = list(dict.fromkeys(atom for gate in cell.gates for atom in gate.outer))
     x = [_rows(m, atom, seq) for atom in inputs]
@@ -303,12 +314,12 @@ def _emit(m: Lowerer, cell: Cell, initial: Sequence[Source], seq: Seq, *, backwa
     peepholes = None
     if cell.peepholes:
         peepholes = _weight(m, cell, "P", (1, 3 * size), lambda: _vectors(cell.peepholes, size))
-    y = getattr(op, kind)(
+    results = getattr(op, kind)(
         op.reshape(steps, (seq.size, m.batch, sum(atom.size for atom in inputs))),
         _weight(m, cell, "W", (1, len(w) * size, sum(atom.size for atom in inputs)), lambda: _matrices(w, size)),
         _weight(m, cell, "R", (1, len(r) * size, size), lambda: _matrices(r, size)),
         _bias(m, cell, size),
-        op.cast(seq.lengths, DataType.INT32) if backwards else None,
+        op.cast(seq.lengths, DataType.INT32) if backwards or final else None,
         *states,
         *([None] * (2 - len(states)) if peepholes is not None else []),
         *([peepholes] if peepholes is not None else []),
@@ -316,9 +327,10 @@ def _emit(m: Lowerer, cell: Cell, initial: Sequence[Source], seq: Seq, *, backwa
         direction="reverse" if backwards else None,
         activations=cell.functions if cell.functions != _DEFAULTS[kind] else None,
         linear_before_reset=1 if cell.linear_before_reset else None,
-        _outputs=1,
+        _outputs=3 if final else 1,
     )
-    return op.Transpose(op.Squeeze(y, [1]), perm=[1, 0, 2])
+    y, last = (results[0], op.Squeeze(results[2], [0])) if final else (results, None)
+    return op.Transpose(op.Squeeze(y, [1]), perm=[1, 0, 2]), last
 
 
 def _rows(m: Lowerer, atom: Atom, seq: Seq) -> Value:

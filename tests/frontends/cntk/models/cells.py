@@ -2,7 +2,7 @@
 
 import cntk
 import numpy as np
-from cntk.layers import GRU, LSTM, Dropout, Recurrence, RecurrenceFrom, RNNStep, Sequential, Stabilizer
+from cntk.layers import GRU, LSTM, Dropout, Fold, Recurrence, RecurrenceFrom, RNNStep, Sequential, Stabilizer
 
 SIZE = 4
 PAST, FUTURE = cntk.sequence.past_value, cntk.sequence.future_value
@@ -85,11 +85,20 @@ def lstm_stack():
     return _case(cntk.sequence.last(Sequential(layers)(_x())))
 
 
-def scan_of_lstm_states():
+def lstm_from_the_states_of_another_one():
     y = cntk.sequence.input_variable(2, name="y", sequence_axis=cntk.Axis("sy"))
     states = [cntk.sequence.last(state) for state in Recurrence(LSTM(SIZE), return_full_state=True)(y).outputs]
     result = RecurrenceFrom(LSTM(SIZE))(*(states + [_x()]))
     return _case(result, y=lambda batch: [_random(i + 2, 2) for i in range(batch)])
+
+
+def lstm_folded_backwards():
+    return _case(cntk.combine(list(Fold(LSTM(SIZE), go_backwards=True, return_full_state=True)(_x()).outputs)))
+
+
+def scan_lstm_with_the_first_of_its_cell_states():
+    states = Recurrence(LSTM(SIZE), return_full_state=True)(_x()).outputs
+    return _case(cntk.combine([states[0], cntk.sequence.first(states[1])]))
 
 
 def _tied(h, c, state, cell):
