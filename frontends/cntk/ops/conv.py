@@ -109,7 +109,7 @@ def convolution(
         raise LoweringError("samples that are single numbers have no axis to convolve over")
     windows = form(x, kernelShape=kernelShape, groups=groups, **attributes)
     maps = floordiv(product(kernel.dims), product(windows.kernel))
-    weight = op.reshape(kernel.value, (maps, *windows.kernel))
+    weight = op.reshape(op.cast(kernel.value, x.dtype), (maps, *windows.kernel))
     if groups > 1 and any(_is_uneven(windows, axis, size) for axis, size in enumerate(x.dims[1:], 1)):
         context.warn(
             f"on CPUs, CNTK computes all groups of {context.node.name or context.node.uid} from the channels of the "

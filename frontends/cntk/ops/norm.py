@@ -6,7 +6,7 @@ CNTK 2.7); the time constants matter while a model is trained only.
 
 from __future__ import annotations
 
-from nxconvert.frontends.cntk.table import Builder, LoweringError, Tensor, Value, cntk
+from nxconvert.frontends.cntk.table import Builder, DataType, LoweringError, Tensor, cntk
 
 
 @cntk("BatchNormalization")
@@ -26,14 +26,18 @@ def batch_normalization(
     parameters = (scale, bias, mean, variance)
     if any(p.nd for p in parameters):
         raise LoweringError("the statistics of a batch normalization are not parameters")
+    # Of halves, CNTK keeps statistics in float32.
+    wide = DataType.DOUBLE if x.dtype == DataType.DOUBLE else DataType.FLOAT
+    values = [op.cast(p.value, wide) for p in parameters]
     if spatial:
         channels = x.dims[0]
-        values = [op.reshape(p.value, (channels,)) for p in parameters]
+        values = [op.reshape(value, (channels,)) for value in values]
         if x.nd == 1:
             return x.of(op.BatchNormalization(x.value, *values, epsilon=epsilon))
-        values = [op.reshape(v, (channels, *[1] * (x.rank - 1))) for v in values]
+        values = [op.reshape(value, (channels, *[1] * (x.rank - 1))) for value in values]
     else:
-        values = [op.reshape(p.value, x.dims) for p in parameters]
+        values = [op.reshape(value, x.dims) for value in values]
     factor, shift, center, spread = values
-    deviation: Value = op.Sqrt(op.Add(spread, op.const(epsilon, spread.etype)))
-    return x.of(op.Add(op.Mul(op.Sub(x.value, center), op.Div(factor, deviation)), shift))
+    factor = op.Div(factor, op.Sqrt(op.Add(spread, op.const(epsilon, wide))))
+    y = op.Add(op.Mul(op.cast(x.value, wide), factor), op.Sub(shift, op.Mul(center, factor)))
+    return x.of(op.cast(y, x.dtype))

@@ -73,6 +73,11 @@ def normalized_sequences():
     return cntk.combine(f), {"x": [_random(n, 3, 2) for n in (2, 4, 1)]}
 
 
+def normalized_halves():
+    x = cntk.input_variable(5, name="x", dtype=np.float16)  # the statistics are float32
+    return _normalized(x, 5, spatial=False), {"x": _random(3, 5).astype(np.float16)}
+
+
 def local_response():
     x = cntk.input_variable((7, 4, 5), name="x")
     return cntk.local_response_normalization(x, 2, 1.5, 0.3, 0.75), {"x": _random(2, 7, 4, 5)}
