@@ -27,8 +27,6 @@ def initial_steps(m: Context, initial: Tensor, offset: int, dims: Sequence[Int],
     if own is None:
         value = initial.value
         lead = 1 if initial.axes.batch else 0
-        if initial.rank > len(dims):  # [1] before numbers
-            value = op.Squeeze(value, [lead + i for i in range(initial.rank - len(dims))])
         missing = [lead + i for i in range(len(dims) - initial.rank)]
         if offset > 1:
             missing = [lead, *(axis + 1 for axis in missing)]

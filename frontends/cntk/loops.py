@@ -17,7 +17,7 @@ from nxconvert.frontends.cntk.delays import initial_steps, reversed_steps
 from nxconvert.frontends.cntk.dynamic import Axes, Seq, Tensor, with_axes
 from nxconvert.frontends.cntk.lower import Lowerer
 from nxconvert.frontends.cntk.network import Node, Result, Source
-from nxconvert.frontends.cntk.state_dims import Dims, around
+from nxconvert.frontends.cntk.state_dims import Dims, around, broadcast
 from nxconvert.frontends.cntk.table import Context, LoweringError, cntk
 from nxconvert.graph.builder import Builder, TensorType, Value
 
@@ -163,11 +163,14 @@ def _attempt(m: Lowerer, loop: Loop, seq: Seq, dims: dict[str, Dims], body: Buil
             if node.op not in _DELAYS:
                 m.lower(node.uid)
         ends = [m.tensor(node.inputs[0]) for node in loop.delays]
-        wrong = {n.uid: e.dims for n, e in zip(loop.delays, ends, strict=True) if e.dims != dims[n.uid]}
-        if wrong:
-            dims.update(wrong)
+        found = {
+            node.uid: broadcast([end.dims, m.tensor(node.inputs[1]).dims])
+            for node, end in zip(loop.delays, ends, strict=True)
+        }
+        if found != dims:
+            dims.update(found)
             return False
-        new = [_shifted(m, s, e, k) for s, e, k in zip(states, ends, offsets, strict=True)]
+        new = [_shifted(m, *each) for each in zip(states, ends, offsets, dims.values(), strict=True)]
         given = {uid: m.tensor(Result(uid)) for uid in loop.used}
         results = [_with_batch(m, tensor) for tensor in given.values()]
     graph = body.graph([*new, *results], "step")
@@ -196,9 +199,9 @@ def _turned(op: Builder, tensor: Tensor, seq: Seq, backwards: bool) -> Value:
     return reversed_steps(op, value, seq) if backwards else value
 
 
-def _shifted(m: Lowerer, state: Value, end: Tensor, offset: int) -> Value:
+def _shifted(m: Lowerer, state: Value, end: Tensor, offset: int, dims: Dims) -> Value:
     """The state of the next step: without its oldest step, and with the one of now."""
-    value = _with_batch(m, end)
+    value = m.op.expand(with_axes(m.op, end, Axes(True), len(dims)), (m.batch, *dims))
     if offset == 1:
         return value
     return m.op.Concat(m.op.Slice(state, [1], [offset], [1]), m.op.Unsqueeze(value, [1]), axis=1)
@@ -241,8 +244,9 @@ def _delayed(op: Builder, x: Tensor, initial: Tensor, m: Context, offset: int, *
     seq = x.axes.seq
     if seq is None:
         raise LoweringError("what is delayed is no sequence")
-    if initial.rank > x.rank:  # the steps have the axes of the initial state, too
-        x = x.of(with_axes(op, x, x.axes, initial.rank))
+    dims = broadcast([x.dims, initial.dims])
+    if dims != x.dims:  # the steps are like the initial state
+        x = x.of(op.expand(with_axes(op, x, x.axes, len(dims)), (m.batch, seq.size, *dims)))
     value = _turned(op, x, seq, backwards)
     first = initial_steps(m, initial, offset, x.dims, seq, backwards)
     first = op.Unsqueeze(first, [1]) if offset == 1 else first

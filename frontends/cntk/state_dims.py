@@ -7,7 +7,7 @@ of its other operand.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeAlias
 
 from nxconvert.formats.cntk.dictionary import Axis
@@ -48,7 +48,7 @@ def around(
         for node in nodes:
             if node.uid in delays and delays[node.uid] is None:
                 # The initial state is broadcast to that of the other steps.
-                known[node.uid] = _broadcast([d for s in node.inputs if (d := dims(s)) is not None])
+                known[node.uid] = _common(map(dims, node.inputs))
         if known == before:
             break
     return {uid: found for uid in delays if (found := known[uid]) is not None}
@@ -65,7 +65,7 @@ def _dims(node: Node, inputs: Sequence[Dims | None]) -> Dims | None:
         return _reshape(node, inputs[0])
     if node.op in _FIRST:
         return inputs[0]
-    return _broadcast([found for found in inputs if found is not None]) if node.op in _ELEMENTWISE else None
+    return _common(inputs) if node.op in _ELEMENTWISE else None
 
 
 _FIRST = frozenset({"ReconcileDynamicAxis", "Softmax", "Hardmax", "LogSoftmax", "BatchNormalization", "Cast"})
@@ -78,12 +78,17 @@ _ELEMENTWISE = frozenset(
 )
 
 
-def _broadcast(many: Sequence[Dims]) -> Dims | None:
-    if not many:
-        return None
-    rank = max(map(len, many))
+def broadcast(many: Sequence[Dims]) -> Dims:
+    """The sizes that all of some have in common, aligned from the last one."""
+    rank = max(map(len, many), default=0)
     padded = [(*[1] * (rank - len(dims)), *dims) for dims in many]
     return tuple(next((size for size in sizes if size != 1), 1) for sizes in zip(*padded, strict=True))
+
+
+def _common(many: Iterable[Dims | None]) -> Dims | None:
+    """The sizes of those that are known, if any are."""
+    known = [dims for dims in many if dims is not None]
+    return broadcast(known) if known else None
 
 
 def _product(node: Node, right: Dims | None, left: Dims | None) -> Dims | None:
@@ -119,7 +124,7 @@ def _splice(node: Node, many: Sequence[Dims | None]) -> Dims | None:
     at, rank = axis(place.static), max(map(len, known))
     rank = max(rank, -at)
     padded = [(*[1] * (rank - len(dims)), *dims) for dims in known]
-    sizes = list(_broadcast(padded) or ())
+    sizes = list(broadcast(padded))
     sizes[at] = sum(dims[at] for dims in padded)
     return tuple(sizes)
 

@@ -101,6 +101,14 @@ def states_from_elsewhere():
     return _case([_loop(lambda h: cntk.tanh(projected + h), *start) for start in starts])
 
 
+def states_like_their_initial_states():
+    x = _x(())
+    one, three = cntk.Constant(_random(1)), cntk.Constant(_random(1, 3))
+    delays = [PAST(x, one), PAST(x, three), FUTURE(x, three, 2)]
+    loops = [_loop(lambda h: cntk.sin(x + h), PAST, one), _loop(lambda h: cntk.sin(x + h), FUTURE, three, 2)]
+    return _case(delays + loops, {"x": ()})
+
+
 def loops_within_loops():
     x = _x()
     inner = _loop(lambda h: cntk.tanh(x + _loop(lambda g: cntk.tanh(x + h + 0.5 * g)) + 0.1))
