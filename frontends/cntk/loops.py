@@ -18,7 +18,7 @@ from nxconvert.frontends.cntk.dynamic import Axes, Seq, Tensor, with_axes
 from nxconvert.frontends.cntk.lower import Lowerer
 from nxconvert.frontends.cntk.network import Node, Result, Source
 from nxconvert.frontends.cntk.state_dims import Dims, around, broadcast
-from nxconvert.frontends.cntk.table import Context, LoweringError, cntk
+from nxconvert.frontends.cntk.table import Context, DataType, LoweringError, cntk
 from nxconvert.graph.builder import Builder, TensorType, Value
 
 _DELAYS = {"PastValue": False, "FutureValue": True}
@@ -35,6 +35,7 @@ class Loop:
         external: what comes from outside, without the initial states.
         used: those whose results something outside of the loop uses.
         backwards: whether it runs from the last step to the first.
+        dtype: of the states.
     """
 
     nodes: list[Node]
@@ -42,6 +43,7 @@ class Loop:
     external: list[Source]
     used: list[str]
     backwards: bool
+    dtype: DataType
 
 
 def lower_loop(m: Lowerer, group: Sequence[str]) -> None:
@@ -78,7 +80,11 @@ def _loop(m: Lowerer, group: Sequence[str]) -> Loop:
         for source in (node.inputs[:1] if node.op in _DELAYS else node.inputs)
         if not (isinstance(source, Result) and source.node in members)
     )
-    return Loop(ordered, delays, list(external), _used_outside(m, ordered), directions.pop())
+    # Sequences of doubles may begin with floats.
+    given = [m.tensor(source) for source in external]
+    dtypes = {tensor.dtype for tensor in given if tensor.axes.seq is not None}
+    dtype = DataType.DOUBLE if DataType.DOUBLE in dtypes else m.tensor(delays[0].inputs[1]).dtype
+    return Loop(ordered, delays, list(external), _used_outside(m, ordered), directions.pop(), dtype)
 
 
 def _ordered(nodes: dict[str, Node]) -> list[Node]:
@@ -151,8 +157,7 @@ def _attempt(m: Lowerer, loop: Loop, seq: Seq, dims: dict[str, Dims], body: Buil
     with m.inside(body):
         states = []
         for node, offset in zip(loop.delays, offsets, strict=True):
-            dtype = m.tensor(node.inputs[1]).dtype
-            state = body.input("state", dtype, (batch, *((offset,) if offset > 1 else ()), *dims[node.uid]))
+            state = body.input("state", loop.dtype, (batch, *((offset,) if offset > 1 else ()), *dims[node.uid]))
             states.append(state)
             oldest = state if offset == 1 else body.Squeeze(body.Slice(state, [0], [1], [1]), [1])
             m.values[Result(node.uid)] = Tensor(oldest, Axes(True))
@@ -175,7 +180,7 @@ def _attempt(m: Lowerer, loop: Loop, seq: Seq, dims: dict[str, Dims], body: Buil
         results = [_with_batch(m, tensor) for tensor in given.values()]
     graph = body.graph([*new, *results], "step")
     start = [
-        initial_steps(m, m.tensor(node.inputs[1]), offset, dims[node.uid], seq, loop.backwards)
+        initial_steps(m, _initial(m, node, loop.dtype), offset, dims[node.uid], seq, loop.backwards)
         for node, offset in zip(loop.delays, offsets, strict=True)
     ]
     inputs = [_turned(op, m.tensor(source), seq, loop.backwards) for source in scanned]
@@ -192,6 +197,11 @@ def _attempt(m: Lowerer, loop: Loop, seq: Seq, dims: dict[str, Dims], body: Buil
         tensor = Tensor(value, Axes(True, seq))
         m.values[Result(uid)] = tensor.of(_turned(op, tensor, seq, loop.backwards))
     return True
+
+
+def _initial(m: Lowerer, node: Node, dtype: DataType) -> Tensor:
+    tensor = m.tensor(node.inputs[1])
+    return tensor.of(m.op.cast(tensor.value, dtype))
 
 
 def _turned(op: Builder, tensor: Tensor, seq: Seq, backwards: bool) -> Value:
@@ -248,7 +258,7 @@ def _delayed(op: Builder, x: Tensor, initial: Tensor, m: Context, offset: int, *
     if dims != x.dims:  # the steps are like the initial state
         x = x.of(op.expand(with_axes(op, x, x.axes, len(dims)), (m.batch, seq.size, *dims)))
     value = _turned(op, x, seq, backwards)
-    first = initial_steps(m, initial, offset, x.dims, seq, backwards)
+    first = initial_steps(m, initial.of(op.cast(initial.value, x.dtype)), offset, x.dims, seq, backwards)
     first = op.Unsqueeze(first, [1]) if offset == 1 else first
     value = op.Slice(op.Concat(first, value, axis=1), [0], op.dims_tensor([seq.size]), [1])
     value = op.reshape(value, (m.batch, seq.size, *x.dims))

@@ -81,7 +81,7 @@ def recognize(m: Lowerer, loop: Loop, seq: Seq, sizes: dict[str, tuple[Int, ...]
     if len(loop.nodes) > _MAX_FUNCTIONS:
         return False
     dims = {uid: own[0] for uid, own in sizes.items() if len(own) == 1 and isinstance(own[0], int)}
-    if len(dims) < len(sizes) or any(m.tensor(d.inputs[1]).dtype != DataType.FLOAT for d in loop.delays):
+    if len(dims) < len(sizes) or loop.dtype != DataType.FLOAT:
         return False
     try:
         reader = Reader(m, loop.nodes, dims)

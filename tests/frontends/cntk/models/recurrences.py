@@ -109,6 +109,11 @@ def states_like_their_initial_states():
     return _case(delays + loops, {"x": ()})
 
 
+def doubles_after_a_float():
+    x = sequence.input_variable(3, np.float64, name="x")
+    return sequence.future_value(x, 0.4, 2), {"x": [np.random.standard_normal((n, 3)) for n in (4, 1)]}
+
+
 def loops_within_loops():
     x = _x()
     inner = _loop(lambda h: cntk.tanh(x + _loop(lambda g: cntk.tanh(x + h + 0.5 * g)) + 0.1))
