@@ -171,7 +171,10 @@ class Conversion:
     def _function(self, node: Node) -> None:
         inputs = [self.output(name) for name in node.inputs]
         if node.kind in BUILDERS:
-            BUILDERS[node.kind](self, node, inputs)
+            try:
+                BUILDERS[node.kind](self, node, inputs)
+            except (IndexError, ValueError):  # of inputs, which are all that it may have too few or too many of
+                self.refuse(node, f"it has {len(inputs)} inputs, which is not how many it takes")
             return
         op = FUNCTIONS.get(node.kind, node.kind)
         order = ORDERS.get(op)

@@ -82,25 +82,28 @@ def _times(c: Conversion, node: Node, inputs: list[str]) -> None:
 
 def _lookup(c: Conversion, node: Node, inputs: list[str]) -> None:
     """The product of a matrix with each of the words that a sample has one after the other."""
+    weights, x = inputs
     table = c.leaf(node.inputs[0])
     if table is None or len(table.shape) != 2:
         c.refuse(node, "its table is no matrix in the file")
         return
-    words = c.emit(node, "Reshape", inputs[1:], _reshaped((table.shape[0], -1)), "words")
-    found = c.emit(node, "Times", [inputs[0], words], {"outputRank": 1, "inferInputRankToMap": -1}, "found")
+    words = c.emit(node, "Reshape", [x], _reshaped((table.shape[0], -1)), "words")
+    found = c.emit(node, "Times", [weights, words], {"outputRank": 1, "inferInputRankToMap": -1}, "found")
     c.emit(node, "Reshape", [found], _reshaped((-1,)))
 
 
 def _diagonal_times(c: Conversion, node: Node, inputs: list[str]) -> None:
     """The elements of a sample, each with its factor; the factors are a matrix of one column."""
-    factors = c.emit(node, "Reshape", inputs[:1], _reshaped((-1,)), "factors")
-    c.emit(node, "ElementTimes", [factors, inputs[1]], {})
+    factors, x = inputs
+    flat = c.emit(node, "Reshape", [factors], _reshaped((-1,)), "factors")
+    c.emit(node, "ElementTimes", [flat, x], {})
 
 
 def _khatri_rao(c: Conversion, node: Node, inputs: list[str]) -> None:
     """All products of an element of one vector with one of another, the elements of the first one running faster."""
-    second = c.emit(node, "Reshape", inputs[1:], _reshaped((1, -1)), "second")
-    products = c.emit(node, "ElementTimes", [inputs[0], second], {}, "products")
+    first, other = inputs
+    second = c.emit(node, "Reshape", [other], _reshaped((1, -1)), "second")
+    products = c.emit(node, "ElementTimes", [first, second], {}, "products")
     c.emit(node, "Reshape", [products], _reshaped((-1,)))
 
 
@@ -190,8 +193,9 @@ def _sum_columns(c: Conversion, node: Node, inputs: list[str]) -> None:
 
 def _cross_entropy(c: Conversion, node: Node, inputs: list[str]) -> None:
     """Of labels and probabilities, the negative sum of the labels' logarithms of the probabilities."""
-    logarithm = c.emit(node, "Log", inputs[1:], {}, "log")
-    weighted = c.emit(node, "ElementTimes", [inputs[0], logarithm], {}, "weighted")
+    labels, probabilities = inputs
+    logarithm = c.emit(node, "Log", [probabilities], {}, "log")
+    weighted = c.emit(node, "ElementTimes", [labels, logarithm], {}, "weighted")
     attributes = {"axis": _REDUCED[0], "reductionOpName": "Sum", "reductionKeepDimensions": False}
     c.emit(node, "Negate", [c.emit(node, "ReduceElements", [weighted], attributes, "sum")], {})
 

@@ -48,7 +48,8 @@ class Loop:
 
 def lower_loop(m: Lowerer, group: Sequence[str]) -> None:
     """Lowers the functions of a loop, and gives what is used outside of it."""
-    loop = _loop(m, group)
+    with m.at(m.network.nodes[group[0]]):
+        loop = _loop(m, group)
     with m.at(loop.delays[0]):
         seq = _axis(m, loop)
         dims = _state_dims(m, loop)

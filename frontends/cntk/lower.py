@@ -20,7 +20,10 @@ from nxconvert.graph.builder import Builder, GraphTypeError, Value
 from nxconvert.graph.dims import Int
 
 # What a lowering runs into when attributes and shapes do not fit, short of saying so itself.
-_MISFITS = (LookupError, ValueError, TypeError, ZeroDivisionError, OverflowError, AttributeError, AssertionError)
+_MISFITS = (
+    LookupError, ValueError, TypeError, ZeroDivisionError, OverflowError, AttributeError, AssertionError, StopIteration,
+    MemoryError,
+)  # fmt: skip
 #: Constants up to this many elements are known while the graph is built.
 _SMALL = 256
 

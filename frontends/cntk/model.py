@@ -14,7 +14,7 @@ from nxconvert.frontends.cntk import loops, ops  # noqa: F401  (fill the table)
 from nxconvert.frontends.cntk.inputs import LENGTHS, name_variables, plan, word
 from nxconvert.frontends.cntk.legacy import read_legacy
 from nxconvert.frontends.cntk.lower import Lowerer, where
-from nxconvert.frontends.cntk.network import Expansion, Network, expand
+from nxconvert.frontends.cntk.network import Expansion, Network, Result, expand
 from nxconvert.frontends.cntk.outputs import wanted_outputs
 from nxconvert.frontends.cntk.table import cntk
 from nxconvert.graph.builder import Value
@@ -63,12 +63,14 @@ def _outputs(m: Lowerer, network: Network, taken: Iterable[str]) -> dict[str, Va
     names.reserve((*taken, *(value.name or "" for value in m.lengths)))
     found: dict[str, Value] = {}
     for output in network.outputs:
-        tensor = m.tensor(output.source)
-        seq = tensor.axes.seq if tensor.axes.seq is not None and tensor.axes.seq.made else None
-        name = names.give(output.name, beside=[LENGTHS] if seq else [])
-        found[name] = tensor.value
-        if seq is not None:
-            found[f"{name}{LENGTHS}"] = seq.lengths
+        node = network.nodes[output.source.node] if isinstance(output.source, Result) else m.node
+        with m.at(node):
+            tensor = m.tensor(output.source)
+            seq = tensor.axes.seq if tensor.axes.seq is not None and tensor.axes.seq.made else None
+            name = names.give(output.name, beside=[LENGTHS] if seq else [])
+            found[name] = tensor.value
+            if seq is not None:
+                found[f"{name}{LENGTHS}"] = seq.lengths
     return found
 
 

@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 
 from nxconvert.errors import ReadError
 from nxconvert.formats.cntk.dictionary import Axis
-from nxconvert.formats.cntk.model import INPUT, PLACEHOLDER, Function, Model, Variable
+from nxconvert.formats.cntk.model import INPUT, OUTPUT, PLACEHOLDER, Function, Model, Variable
 from nxconvert.frontends.cntk.primitives import BLOCK, COMBINE, name_of
 
 _OUTPUT = re.compile(r"(?P<uid>.+)_Output_(?P<index>\d+)", re.DOTALL)
@@ -146,12 +146,16 @@ class Expansion:
         if produced is not None:
             function, index = produced
             inner = self.output_name(function, index)
-            return Result(function.uid, index) if inner is None else inner
+            if inner is not None:
+                return inner
+            if index >= outputs_count(name_of(function.op) if function.op is not None else "", function.attributes):
+                raise ReadError(f"the model is damaged: {function.uid} has no output number {index}.")
+            return Result(function.uid, index)
         variable = self.model.variables.get(name)
         if variable is None:
             raise ReadError(f"the model is damaged: nothing in it is called {name}.")
-        if variable.kind == PLACEHOLDER:
-            raise ReadError(f"the model is incomplete: the placeholder {name} stands for nothing.")
+        if variable.kind in (OUTPUT, PLACEHOLDER):
+            raise ReadError(f"the model is incomplete: {name} stands for nothing.")
         return Leaf(name)
 
     def output_name(self, function: Function, index: int) -> str | None:
@@ -184,14 +188,26 @@ def root_outputs(model: Model) -> list[str]:
 
 
 def outputs_of(model: Model, function: Function) -> list[str]:
-    """The names of all outputs of a function; those of a Combine are its inputs."""
+    """The names of all outputs of a function; those of a Combine are its inputs.
+
+    Raises:
+        ReadError: a block is inside of itself.
+    """
     if function.op == COMBINE:
         return list(function.inputs)
-    if function.block is not None:
-        inner = model.functions.get(function.block.root)
-        count = len(outputs_of(model, inner)) if inner is not None else 1
+    inner, around = function, set[str]()
+    while inner.block is not None:
+        if inner.uid in around:
+            raise ReadError(f"the model is damaged: the block {inner.uid} is inside of itself.")
+        around.add(inner.uid)
+        root = model.functions.get(inner.block.root)
+        if root is None:
+            break
+        inner = root
+    if inner.op == COMBINE:
+        count = len(inner.inputs)
     else:
-        count = outputs_count(name_of(function.op) if function.op is not None else "", function.attributes)
+        count = outputs_count(name_of(inner.op) if inner.op is not None else "", inner.attributes)
     return [f"{function.uid}_Output_{index}" for index in range(count)]
 
 

@@ -28,6 +28,10 @@ _ALL_STATIC, _END = 2147483646, 2147483644
 _FREE = -3
 
 
+#: How many axes a splice may add.
+_MOST_AXES = 64
+
+
 def place(each: Axis, rank: int) -> int:
     """The axis of a tensor of so many static ones, counted from the end; negative places in files are counted from
     Python's first axis.
@@ -177,6 +181,8 @@ def splice(op: Builder, *tensors: Tensor, axis: Axis, context: Context) -> Tenso
     axes = joined(tensors)
     rank = max(tensor.rank for tensor in tensors)
     at = place(axis, rank)
+    if not -rank - _MOST_AXES <= at < 0:
+        raise LoweringError(f"tensors of {rank} static axes cannot be put together along axis {at} from the end")
     rank = max(rank, -at)
     dtype = widest(tensor.dtype for tensor in tensors)
     values = [_with_rank(op, op_cast, rank) for op_cast in (t.of(op.cast(t.value, dtype)) for t in tensors)]

@@ -5,14 +5,26 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import onnx_ir as ir
 
 from nxconvert.errors import ReadError
 from nxconvert.formats.cntk.dictionary import DTYPES, Array, Axis, read_dictionary
 
+T = TypeVar("T")
+
 INPUT, OUTPUT, PARAMETER, CONSTANT, PLACEHOLDER = range(5)
+#: What messages call the types that there are in a Dictionary.
+_WORDS = {
+    str: "text",
+    int: "number",
+    bool: "truth value",
+    list: "vector",
+    dict: "Dictionary",
+    tuple: "shape",
+    Axis: "axis",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,19 +115,17 @@ def read_model(path: str | os.PathLike[str]) -> Model:
     """
     stored = read_dictionary(path)
     where = os.fspath(path)
+    model = _Item(where, "the model", stored)
     if stored.get("type") != "CompositeFunction":
         raise ReadError(f"{where} {_look(stored)}.")
-    try:
-        variables = [_variable(item) for item in stored["inputs"]]
-        functions = [_function(item) for item in stored["primitive_functions"]]
-        return Model(
-            str(stored.get("name", "")),
-            str(stored["root"]),
-            {variable.uid: variable for variable in variables},
-            {function.uid: function for function in functions},
-        )
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
-        raise ReadError(f"{where} is damaged: its model lacks what every one has ({error}).") from error
+    variables = [_variable(_Item(where, "a variable", item)) for item in model.list("inputs", dict)]
+    functions = [_function(_Item(where, "a function", item)) for item in model.list("primitive_functions", dict)]
+    return Model(
+        model.get("name", str, ""),
+        model.get("root", str),
+        {variable.uid: variable for variable in variables},
+        {function.uid: function for function in functions},
+    )
 
 
 def _look(stored: Mapping[str, Any]) -> str:
@@ -127,31 +137,71 @@ def _look(stored: Mapping[str, Any]) -> str:
     return "is a Dictionary of CNTK, but no model"
 
 
-def _variable(item: Mapping[str, Any]) -> Variable:
-    value = item.get("value")
+class _Item:
+    """A Dictionary in which certain things have to be."""
+
+    def __init__(self, where: str, what: str, item: Mapping[str, Any]) -> None:
+        uid = item.get("uid")
+        self._what = f"{what} ({uid})" if isinstance(uid, str) else what
+        self._where = where
+        self._item = item
+
+    def get(self, key: str, kind: type[T], absent: T | None = None) -> T:
+        """What a key has; `absent` if it has nothing, unless that is None."""
+        value = self._item.get(key, absent)
+        if value is None:
+            raise self.damaged(f"has no {key!r}")
+        if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+            raise self.damaged(f"has as its {key!r} what is no {_WORDS.get(kind, kind.__name__)}")
+        return value
+
+    def list(self, key: str, kind: type[T], absent: list[T] | None = None) -> list[T]:
+        """What a key has, a vector of something."""
+        values: list[T] = self.get(key, list, absent)
+        if not all(isinstance(value, kind) for value in values):
+            raise self.damaged(f"has in its {key!r} what is no {_WORDS.get(kind, kind.__name__)}")
+        return values
+
+    def has(self, key: str) -> bool:
+        return key in self._item
+
+    def damaged(self, how: str) -> ReadError:
+        return ReadError(f"{self._where} is damaged: {self._what} {how}.")
+
+
+def _variable(item: _Item) -> Variable:
+    uid, kind, shape = item.get("uid", str), item.get("kind", int), item.get("shape", tuple)[::-1]
+    value = item.get("value", Array) if item.has("value") else None
+    if kind not in (INPUT, OUTPUT, PARAMETER, CONSTANT, PLACEHOLDER):
+        raise item.damaged(f"is of the kind {kind}, which there is not")
+    if kind in (PARAMETER, CONSTANT) and (value is None or value.shape != shape):
+        found = "nothing" if value is None else f"an array of the shape {list(value.shape)}"
+        raise item.damaged(f"of the shape {list(shape)} has {found} as its value")
     return Variable(
-        str(item["uid"]),
-        int(item["kind"]),
-        DTYPES.get(int(item["data_type"])),
-        tuple(reversed(item["shape"])),
-        tuple(item.get("dynamic_axis") or ()),
-        bool(item.get("is_sparse", False)),
-        str(item.get("name", "")),
-        value if isinstance(value, Array) else None,
+        uid,
+        kind,
+        DTYPES.get(item.get("data_type", int)),
+        shape,
+        tuple(item.list("dynamic_axis", Axis, [])),
+        item.get("is_sparse", bool, False),
+        item.get("name", str, ""),
+        value,
     )
 
 
-def _function(item: Mapping[str, Any]) -> Function:
-    kind = str(item.get("type", ""))
+def _function(item: _Item) -> Function:
+    kind = item.get("type", str, "")
     if kind == "UserDefinedFunction":
-        kind = f"{kind} {(item.get('user_defined_state') or {}).get('op_name', '')}".rstrip()
-    op = int(item["op"]) if "op" in item else None
-    keys = item.get("block_function_composite_arguments_map_keys") or []
-    values = item.get("block_function_composite_arguments_map_values") or []
+        kind = f"{kind} {item.get('user_defined_state', dict, {}).get('op_name', '')}".rstrip()
+    op = item.get("op", int) if item.has("op") else None
     block = None
-    if "block_function_composite" in item:
-        root = str(item["block_function_composite"]["root"])
-        block = Block(str(item.get("block_function_op_name", "")), root, dict(zip(keys, values, strict=True)))
-    name, attributes = str(item.get("name", "")), item.get("attributes") or {}
-    inputs = tuple(map(str, item["inputs"]))
-    return Function(str(item["uid"]), name, op, inputs, attributes, block, "" if kind == "PrimitiveFunction" else kind)
+    if item.has("block_function_composite"):
+        keys = item.list("block_function_composite_arguments_map_keys", str, [])
+        values = item.list("block_function_composite_arguments_map_values", str, [])
+        root = item.get("block_function_composite", dict).get("root")
+        if len(keys) != len(values) or not isinstance(root, str):
+            raise item.damaged("is a block whose arguments or whose inside are not to be found")
+        block = Block(item.get("block_function_op_name", str, ""), root, dict(zip(keys, values, strict=True)))
+    inputs, attributes = tuple(item.list("inputs", str)), item.get("attributes", dict, {})
+    known = "" if kind == "PrimitiveFunction" else kind
+    return Function(item.get("uid", str), item.get("name", str, ""), op, inputs, attributes, block, known)

@@ -23,6 +23,9 @@ from tests.frontends.cntk.harness import models, recorded
 from tests.frontends.cntk.models.legacy_files import Legacy, i32, u32, u64
 
 Run = Callable[..., dict[str, np.ndarray]]
+FIXTURE = Path(__file__).parents[3] / "fixtures" / "cntk_files" / "legacy.zip"
+with zipfile.ZipFile(FIXTURE) as fixture:
+    RECORDED = sorted({name.partition("/")[0] for name in fixture.namelist()})
 RANDOM = np.random.default_rng(0)
 
 
@@ -37,6 +40,14 @@ def test_old_files_compute_what_they_do_in_cntk(model: str, recordings: Path) ->
     assert case.exists(), (folder / f"{model}.error").read_text()
     target = recordings / f"legacy-{model}.onnx"
     problem = cntk_cases.outcome(cntk_cases.read(case), target, model=folder / f"{model}.legacy")
+    assert not problem
+
+
+@pytest.mark.parametrize("model", RECORDED)
+def test_recorded_files_compute_what_they_did_in_cntk(model: str, tmp_path: Path) -> None:
+    with zipfile.ZipFile(FIXTURE) as archive:
+        archive.extractall(tmp_path, [name for name in archive.namelist() if name.startswith(f"{model}/")])
+    problem = cntk_cases.outcome(cntk_cases.read(tmp_path / model), tmp_path / "a.onnx")
     assert not problem
 
 
