@@ -5,13 +5,16 @@ A case is a folder with ``model.model``, ``inputs.npz``, ``outputs.npz`` and ``m
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+import traceback
+import zipfile
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +23,7 @@ import onnx
 import pytest
 
 import nxconvert
+from tests.conformance.corpus import CORPUS
 
 HERE = Path(__file__).resolve().parent
 PYTHON = "NXCONVERT_CNTK_PYTHON"
@@ -135,6 +139,8 @@ def _variable(described: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) ->
         data = arrays[key]
         if described["layout"] == "batch" and data.ndim == len(shape) + 2 and data.shape[1] == 1:
             data = data.reshape(len(data), *data.shape[2:])  # CNTK takes a sequence of one step for a sample
+        elif described["layout"] == "static" and data.ndim > len(shape) and data.shape[0] == 1:
+            data = data.reshape(data.shape[-len(shape) :])
     batch = described["layout"] != "static"
     return Variable(described["name"] or described["uid"], shape, np.dtype(described["dtype"]), axis, batch, data)
 
@@ -181,10 +187,49 @@ def outcome(case: Case, target: Path, *, model: Path | None = None, rtol: float 
     """What is wrong with what becomes of a case's model, or of another file of it, in words; empty where nothing is."""
     try:
         nxconvert.convert(model or case.model, target)
-        graph = onnx.load(target, load_external_data=False).graph
+    except nxconvert.NxConvertError as error:
+        return f"{type(error).__name__}: {error}"
+    except Exception:
+        return traceback.format_exc()
+    return difference(case, target, rtol=rtol, atol=atol)
+
+
+def difference(case: Case, target: Path, *, rtol: float = 1e-3, atol: float = 1e-5) -> str:
+    """What is wrong with what a converted model computes in ONNX Runtime for a batch; empty where nothing is."""
+    graph = onnx.load(target, load_external_data=False).graph
+    try:
         return case.difference(nxconvert.run(target, case.feeds(graph), runtime="onnxruntime"), rtol, atol)
     except nxconvert.NxConvertError as error:
         return f"{type(error).__name__}: {error}"
+
+
+@cache
+def corpus_names(archive: str, file: str = "meta.json") -> tuple[str, ...]:
+    """The cases in an archive of the corpus, those that have such a file; none where there is no corpus."""
+    path = CORPUS / "cntk" / archive
+    if not path.exists():
+        return ()
+    with zipfile.ZipFile(path) as members:
+        return tuple(sorted({name.partition("/")[0] for name in members.namelist() if name.endswith(f"/{file}")}))
+
+
+def from_corpus(archive: str, name: str, folder: Path) -> Case:
+    """A case of the corpus, unpacked to `folder`."""
+    with zipfile.ZipFile(CORPUS / "cntk" / archive) as file:
+        for member in file.namelist():
+            if member.startswith(f"{name}/"):
+                file.extract(member, folder)
+    return read(folder / name)
+
+
+def captured_tests(modules: Iterable[str]) -> list[tuple[str, str]]:
+    """The tests in modules of the installed package `cntk`: module and function."""
+    found = []
+    for module in modules:
+        for path in INTERPRETER.parent.parent.glob(f"lib/python3*/site-packages/cntk/{module.replace('.', '/')}.py"):
+            functions = [node for node in ast.parse(path.read_text()).body if isinstance(node, ast.FunctionDef)]
+            found += [(module, function.name) for function in functions if function.name.startswith("test_")]
+    return found
 
 
 def recorded(folder: Path, script: Path, *arguments: object, name: str = "") -> Path:

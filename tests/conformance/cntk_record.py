@@ -20,7 +20,9 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "nxconvert" / "runtimes" / "workers"))
 
-from cntk_evaluate import SEQUENCE, evaluate, layout
+from cntk_evaluate import SEQUENCE, evaluate, layout, unpacked
+
+__all__ = ["unpacked"]
 
 
 def record(folder, function, feeds, **known):
@@ -37,6 +39,7 @@ def record(folder, function, feeds, **known):
 
 def keep(folder, feeds, outputs, known):
     """Writes all of a case but the model; `outputs` are pairs of variables and what they hold."""
+    folder.mkdir(parents=True, exist_ok=True)
     meta = dict(known, inputs=[], outputs=[])
     for stem, pairs in (("in", list(feeds.items())), ("out", outputs)):
         arrays = {}

@@ -72,6 +72,8 @@ def unpacked(variable: Any, value: Any) -> Any:
     from cntk import cntk_py
 
     array = value.asarray()
+    if hasattr(array, "toarray"):
+        array = array.toarray().reshape(value.shape)
     if layout(variable) != SEQUENCE:
         return array
     mask = cntk_py.Value.mask(value)
