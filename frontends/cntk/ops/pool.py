@@ -7,13 +7,24 @@ none of the elements, neither of a largest one nor, unless it is to be included,
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, cast
 
 import numpy as np
 
 from nxconvert.frontends.cntk.ops.window import Slide, ceil_div, centered, is_said, place, row_major
-from nxconvert.frontends.cntk.table import Bools, Builder, DataType, Int, LoweringError, Shape, Tensor, Value, cntk
+from nxconvert.frontends.cntk.table import (
+    Bools,
+    Builder,
+    Context,
+    DataType,
+    Int,
+    LoweringError,
+    Shape,
+    Tensor,
+    Value,
+    cntk,
+)
 from nxconvert.graph.dims import maximum, product
 from nxconvert.graph.widening import emit
 
@@ -68,6 +79,7 @@ def pooling(
     poolingType: int,
     poolingWindowShape: Shape,
     includePad: bool = False,
+    context: Context,
     **attributes: Any,
 ) -> Tensor:
     """The largest element or the mean of each window; steps of a sequence are pooled alone."""
@@ -77,10 +89,16 @@ def pooling(
 
     def pool(value: Value, along: Sequence[Slide]) -> Value:
         if poolingType == _MAX:
-            return _largest(op, value, along)
+            return _largest(op, value, along, places=_is_put_back(context))
         return _mean(op, value, along, include_pad=includePad)
 
     return _over_axes(op, x, slides, pool)
+
+
+def _is_put_back(context: Context) -> bool:
+    """Whether an unpooling asks where the largest elements are."""
+    source = context.node.inputs[0]
+    return any(node.op == "Unpooling" and node.inputs[1] == source for node in context.network.nodes.values())
 
 
 def _over_axes(op: Builder, x: Tensor, slides: list[Slide], pool: Callable[[Value, Sequence[Slide]], Value]) -> Tensor:
@@ -113,11 +131,12 @@ def _covers(value: Value, slides: Sequence[Slide]) -> bool:
     return all(slide.covers(size) for slide, size in zip(slides, value.dims[2:], strict=True))
 
 
-def _largest(op: Builder, x: Value, slides: Sequence[Slide]) -> Value:
-    if _covers(x, slides):
+def _largest(op: Builder, x: Value, slides: Sequence[Slide], *, places: bool) -> Value:
+    """The largest element of each window; `places` has the node say where they are, too, for who looks for it."""
+    if _covers(x, slides) and not places:
         return _over_space(op, x, "GlobalMaxPool", "ReduceMax")
     value, attributes = place(op, x, slides, -math.inf, inside=True)
-    result: Value = op.MaxPool(value, **attributes)
+    result: Value = op.MaxPool(value, **attributes, _outputs=2)[0] if places else op.MaxPool(value, **attributes)
     if not is_said(slides) or is_said(slides, inside=True):
         return result
     # For the largest of no elements ONNX Runtime has the least number.
@@ -177,12 +196,35 @@ def unpooling(
     return source.of(op.reshape(_put_back(op, values, where, along), source.value.dims))
 
 
+def _places(op: Builder, x: Value, attributes: Mapping[str, Any]) -> Value:
+    """Where the largest elements are: as pooling has said already, or by pooling."""
+    for use in x.uses():
+        node = use.node
+        known = {name: list(attribute.as_ints()) for name, attribute in node.attributes.items()}
+        if node.op_type == "MaxPool" and len(node.outputs) == 2 and known == attributes and node in op.nodes:
+            return cast(Value, node.outputs[1])
+    _, indices = op.MaxPool(x, **attributes, _outputs=2)
+    return cast(Value, indices)
+
+
+def _leaves_over(values: Value, placed: Value, slides: Sequence[Slide], pads: Sequence[int]) -> bool:
+    """Whether the last window does not end where the axis does, padding included."""
+    space = zip(placed.dims[2:], values.dims[2:], slides, strict=True)
+    return any(
+        size + sum(pads[axis :: len(slides)]) != (n - 1) * slide.stride + slide.kernel
+        for axis, (size, n, slide) in enumerate(space)
+    )
+
+
 def _put_back(op: Builder, values: Value, source: Value, slides: Sequence[Slide]) -> Value:
     """[samples, channels, *space] with the values of [samples, channels, *positions]."""
     placed, attributes = place(op, source, slides, -math.inf, inside=True)
-    _, indices = op.MaxPool(placed, **attributes, _outputs=2)
+    indices = _places(op, placed, attributes)
     if values.etype == DataType.FLOAT:
-        whole = op.MaxUnpool(values, indices, op.dims_tensor(placed.dims), **attributes)
+        sizes = (
+            op.dims_tensor(placed.dims) if _leaves_over(values, placed, slides, attributes.get("pads", ())) else None
+        )
+        whole = op.MaxUnpool(values, indices, sizes, **attributes)
     else:  # which ONNX Runtime does not put back, but scatters
         zeros = op.expand(op.const(0.0, values.etype), (product(placed.dims),))
         flat = (op.reshape(value, (product(values.dims),)) for value in (indices, values))

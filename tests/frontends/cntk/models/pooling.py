@@ -91,3 +91,9 @@ def unpooled_double_of_sequences():
     pooled = cntk.pooling(x, MAX_POOLING, (2,), (2,))
     f = cntk.unpooling(pooled, x, MAX_UNPOOLING, (2,), (2,))
     return f, {"x": [np.random.standard_normal((n, 2, 5)) for n in (3, 1)]}
+
+
+def unpooled_where_pooling_was():
+    x = cntk.input_variable((2, 6, 4), name="x")
+    pooled = cntk.pooling(x, MAX_POOLING, (2, 2), (2, 2))
+    return cntk.unpooling(cntk.tanh(pooled), x, MAX_UNPOOLING, (2, 2), (2, 2)), {"x": _random(3, 2, 6, 4)}

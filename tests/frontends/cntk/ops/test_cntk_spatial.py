@@ -23,6 +23,7 @@ def test_spatial_functions_are_cntks(model: str, recordings: Path) -> None:
         ("pooling", "plain", ["MaxPool", "AveragePool"]),
         ("pooling", "last_window_beyond_the_end", ["MaxPool", "AveragePool"]),
         ("pooling", "global_window", ["GlobalMaxPool", "GlobalAveragePool"]),
+        ("pooling", "unpooled_where_pooling_was", ["MaxPool", "Tanh", "MaxUnpool"]),
         ("spatial", "cropped", ["Slice"]),
         ("spatial", "local_response", ["LRN"]),
     ],
