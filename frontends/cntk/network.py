@@ -17,7 +17,7 @@ from nxconvert.formats.cntk.dictionary import Axis
 from nxconvert.formats.cntk.model import INPUT, OUTPUT, PLACEHOLDER, Function, Model, Variable
 from nxconvert.frontends.cntk.primitives import BLOCK, COMBINE, name_of
 
-_OUTPUT = re.compile(r"(?P<uid>.+)_Output_(?P<index>\d+)", re.DOTALL)
+_OUTPUT = re.compile(r"(?P<uid>.+)_Output_(?P<index>\d{1,9})", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
