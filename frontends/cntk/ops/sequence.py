@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from nxconvert.frontends.cntk.dynamic import leading_dims, masked, with_axes
 from nxconvert.frontends.cntk.idioms import Bounds, bounds
+from nxconvert.frontends.cntk.network import inputs_of
 from nxconvert.frontends.cntk.table import (
     Axes,
     Axis,
@@ -229,6 +230,8 @@ def unpack_batch(op: Builder, x: Tensor) -> Tensor:
 
 
 @cntk("ToBatch")
-def to_batch(op: Builder, x: Tensor) -> Tensor:
-    """The first static axis as the batch."""
+def to_batch(op: Builder, x: Tensor, *, context: Context) -> Tensor:
+    """The first static axis as the batch: the batch of the model if it has no other one."""
+    if not any(variable.axes for variable in inputs_of(context.network)):
+        context.batch = x.dims[0]
     return Tensor(x.value, Axes(True))

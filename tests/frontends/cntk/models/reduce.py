@@ -88,3 +88,11 @@ def in_double():
     x = cntk.input_variable((2, 3), name="x", dtype=np.float64)
     f = cntk.combine([f(x, 0) for f in REDUCTIONS] + [cntk.argmax(x, 0), cntk.softmax(x)])
     return f, {"x": np.random.standard_normal((4, 2, 3))}
+
+
+def a_batch_that_the_model_makes():
+    """Of one sequence; its length is that of a free axis."""
+    x = cntk.input_variable((cntk.FreeDimension, 1, 3), dynamic_axes=[], name="x")
+    steps = cntk.to_sequence(cntk.to_batch(cntk.swapaxes(x, 0, 1)))
+    y = cntk.sequence.unpack(cntk.sequence.softmax(steps), 0, no_mask_output=True)
+    return cntk.reshape(cntk.unpack_batch(y), (cntk.FreeDimension, 3)), [{"x": _random(n, 1, 3)} for n in (4, 2)]
