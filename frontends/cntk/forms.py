@@ -67,7 +67,10 @@ class Weight:
         return self._joined(other, "+", np.add)
 
     def _joined(self, other: Weight, name: str, function: Callable[[Any, Any], Any]) -> Weight:
-        shape = np.broadcast_shapes(self.shape, other.shape)
+        try:
+            shape = np.broadcast_shapes(self.shape, other.shape)
+        except ValueError:
+            raise Odd from None
         return Weight((name, self.key, other.key), shape, lambda: function(self.array(), other.array()))
 
     def columns(self, start: int, stop: int) -> Weight:

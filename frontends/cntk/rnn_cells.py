@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 _ACTIVATIONS = ("Tanh", "Relu", "Sigmoid")
 #: A cell has fewer functions, however it is written.
-_MAX_FUNCTIONS = 120
+_MAX_FUNCTIONS = 80
 #: The functions of the cells in ONNX's order, where they are what they are by default.
 _DEFAULTS = {"LSTM": ["Sigmoid", "Tanh", "Tanh"], "GRU": ["Sigmoid", "Tanh"], "RNN": ["Tanh"]}
 
