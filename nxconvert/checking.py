@@ -16,7 +16,7 @@ from nxconvert.detection import init_file, source_frontend, target_backend
 from nxconvert.errors import InputError, RunError, UsageError
 from nxconvert.execution import load_on, own_runtime
 from nxconvert.inputs import InputsLike, InputSpec, as_array
-from nxconvert.interface import free_ranges
+from nxconvert.interface import free_ranges, sequence_lengths
 from nxconvert.live import live_frontend
 from nxconvert.plugins import LiveFrontend, LiveModel, LiveRuntime, ReadOptions, Runner, Runtime
 from nxconvert.report import CheckReport, CheckRun, OutputDiff
@@ -178,7 +178,7 @@ class _Comparison:
         """Runs of both, until enough sizes have been compared or no more are worth trying."""
         from nxconvert.sampling import Sampler
 
-        sampler = Sampler(self._model.graph.inputs, declared, free_ranges(self._model))
+        sampler = Sampler(self._model.graph.inputs, declared, free_ranges(self._model), sequence_lengths(self._model))
         runs: list[CheckRun] = []
         compared = 0
         for sizes in sampler.sizes():

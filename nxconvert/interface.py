@@ -14,6 +14,10 @@ from nxconvert.inputs import DTYPES
 #: The metadata that says which sizes the free dims may have: ``{"batch": [2, 64], "n": [2, null]}``.
 RANGES_KEY = "nxconvert.ranges"
 
+#: The metadata that says which inputs are lengths of sequences, each with the size that they are at most, one at least:
+#: ``{"words_lengths": "sequence"}``.
+LENGTHS_KEY = "nxconvert.lengths"
+
 _NAMES = {onnx_name: name for name, onnx_name in DTYPES.items()}
 
 
@@ -51,6 +55,12 @@ def free_ranges(model: ir.Model) -> Mapping[str, tuple[int, int | None]]:
     """The least and the greatest size (None: any) of free dims, where the source says them."""
     stated = json.loads(model.metadata_props.get(RANGES_KEY, "{}"))
     return {name: (int(low), None if high is None else int(high)) for name, (low, high) in stated.items()}
+
+
+def sequence_lengths(model: ir.Model) -> Mapping[str, int | str]:
+    """The inputs that are lengths of sequences, each with the size of their axis."""
+    stated: dict[str, int | str] = json.loads(model.metadata_props.get(LENGTHS_KEY, "{}"))
+    return stated
 
 
 def parameter_count(model: ir.Model) -> int:

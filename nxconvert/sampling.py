@@ -85,6 +85,7 @@ class Sampler:
         inputs: the inputs of its graph.
         declared: what is given about them: specs bind free dims to sizes, arrays are the values themselves.
         ranges: the least and the greatest size (None: any) of free dims.
+        lengths: the inputs that are lengths of sequences, each with the size of their axis.
     """
 
     def __init__(
@@ -92,9 +93,11 @@ class Sampler:
         inputs: Iterable[ir.Value],
         declared: Mapping[str, InputSpec | np.ndarray],
         ranges: Mapping[str, tuple[int, int | None]] = MappingProxyType({}),
+        lengths: Mapping[str, Dim] = MappingProxyType({}),
     ) -> None:
         self._values = {value.name or "": value for value in inputs}
         self._limits = {name: limits_of(value) for name, value in self._values.items()}
+        self._limits |= {name: Limits(1, [(size, -1)]) for name, size in lengths.items()}
         self._dims = {name: _named_dims(name, value) for name, value in self._values.items()}
         self._given = {name: array for name, array in declared.items() if isinstance(array, np.ndarray)}
         self._bound = _bind(self._dims, declared)

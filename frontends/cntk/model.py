@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from nxconvert.frontends.cntk.table import cntk
 from nxconvert.graph.builder import Value
 from nxconvert.graph.finish import finish
 from nxconvert.graph.naming import Names
+from nxconvert.interface import LENGTHS_KEY
 from nxconvert.plugins import ReadOptions
 
 
@@ -38,7 +40,8 @@ def read(path: Path, options: ReadOptions) -> ir.Model:
     network = expand(expansion, wanted_outputs(expansion, options.outputs, options.warn))
     _check(network)
     names = name_variables(network)
-    m = Lowerer(network, names, stored.variables, options.warn, plan(network, names, options))
+    inputs = plan(network, names, options)
+    m = Lowerer(network, names, stored.variables, options.warn, inputs)
     for group in network.groups:
         if network.is_loop(group):
             loops.lower_loop(m, group)
@@ -46,6 +49,10 @@ def read(path: Path, options: ReadOptions) -> ir.Model:
             m.lower(group[0])
     model = finish(m.root, _outputs(m, network, names.values()))
     _drop_unused_lengths(model, m.lengths)
+    kept = {value.name for value in model.graph.inputs}
+    lengths = {name: size for name, size in zip(inputs.lengths, inputs.sizes.values(), strict=True) if name in kept}
+    if lengths:
+        model.metadata_props[LENGTHS_KEY] = json.dumps(lengths, separators=(",", ":"))
     model.graph.name = word(stored.name) or "main"
     return model
 

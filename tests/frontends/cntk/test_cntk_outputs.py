@@ -15,6 +15,8 @@ from nxconvert.errors import UnsupportedError, UsageError
 from nxconvert.formats.cntk.model import INPUT, read_model
 from nxconvert.frontends.cntk.network import Expansion
 from nxconvert.frontends.cntk.outputs import wanted_outputs
+from nxconvert.interface import sequence_lengths
+from nxconvert.sampling import Sampler
 
 FILES = Path(__file__).parents[3] / "fixtures" / "cntk_files"
 
@@ -208,3 +210,14 @@ def test_the_example_of_the_readme(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert str(found["report"].inputs) in example
     for scores, wanted in zip(found["by_sentence"], expected, strict=True):
         np.testing.assert_allclose(scores, wanted, rtol=1e-4, atol=1e-6)
+
+
+def test_lengths_are_tried_that_sequences_can_have(tmp_path: Path) -> None:
+    target = tmp_path / "tagger.nx"
+    nxconvert.convert(FILES / "tagger.model", target, inputs={"words": "[batch,steps,4]"})
+    model = nxconvert.load(target)
+    assert model.metadata_props["nxconvert.lengths"] == '{"words_lengths":"steps"}'
+    sampler = Sampler(model.graph.inputs, {}, lengths=sequence_lengths(model))
+    drawn = [sampler.values({"batch": 50, "steps": 3}, seed)["words_lengths"] for seed in range(3)]
+    assert set(np.concatenate(drawn).tolist()) == {1, 2, 3}
+    assert nxconvert.check(target, target, inputs={"words": "[2,1,4]"}).ok
