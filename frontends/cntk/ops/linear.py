@@ -5,17 +5,15 @@ Files list the right operand before the left one. Sources of the semantics: CNTK
 
 from __future__ import annotations
 
-from nxconvert.frontends.cntk.dynamic import Axes, aligned, leading_dims, masked, widest
-from nxconvert.frontends.cntk.table import Builder, Context, Int, LoweringError, Tensor, cntk
+from nxconvert.frontends.cntk.dynamic import Axes, aligned, masked, widest
+from nxconvert.frontends.cntk.table import Builder, Int, LoweringError, Tensor, cntk
 from nxconvert.graph.dims import product, require
 
 _REDUCES_SEQUENCE = -2
 
 
 @cntk("Times")
-def times(
-    op: Builder, right: Tensor, left: Tensor, *, outputRank: int, context: Context, inferInputRankToMap: int = -1
-) -> Tensor:
+def times(op: Builder, right: Tensor, left: Tensor, *, outputRank: int, inferInputRankToMap: int = -1) -> Tensor:
     """``[*m, *k]`` by ``[*k, *n]`` is ``[*m, *n]``, where n are the last `outputRank` sizes of the right operand."""
     if inferInputRankToMap == _REDUCES_SEQUENCE:
         return _over_time(op, right, left, outputRank)
@@ -26,7 +24,7 @@ def times(
         )
     if right.rank == 2 and contracted == 1:
         right, contracted = _unfolded(op, left, right)
-    return _contract(op, left, right, contracted, context)
+    return _contract(op, left, right, contracted)
 
 
 def _unfolded(op: Builder, left: Tensor, right: Tensor) -> tuple[Tensor, int]:
@@ -40,26 +38,27 @@ def _unfolded(op: Builder, left: Tensor, right: Tensor) -> tuple[Tensor, int]:
     return right, 1
 
 
-def _contract(op: Builder, left: Tensor, right: Tensor, contracted: int, context: Context) -> Tensor:
+def _contract(op: Builder, left: Tensor, right: Tensor, contracted: int) -> Tensor:
     """The sum over the last axes of the left operand and as many first ones of the right one."""
     kept = left.rank - contracted
     rows, columns = left.dims[:kept], right.dims[contracted:]
     for a, b in zip(left.dims[kept:], right.dims[:contracted], strict=True):
         require(a, b)
     inner = product(right.dims[:contracted])
-    second = _sized(op, right, context, (inner, product(columns)))
+    second = _sized(op, right, (inner, product(columns)))
     if right.nd:
-        (x, y), axes = aligned(op, _sized(op, left, context, (product(rows), inner)), second)
+        (x, y), axes = aligned(op, _sized(op, left, (product(rows), inner)), second)
     else:
         # One matrix for all samples is multiplied by all rows that there are, however many axes they have.
         dtype, axes = widest([left.dtype, right.dtype]), left.axes
-        x, y = (op.cast(t.value, dtype) for t in (_sized(op, left, context, (*rows, inner)), second))
-    return Tensor(op.reshape(op.MatMul(x, y), (*leading_dims(axes, context.batch), *rows, *columns)), axes)
+        x, y = (op.cast(t.value, dtype) for t in (_sized(op, left, (*rows, inner)), second))
+    value = op.MatMul(x, y)
+    return Tensor(op.reshape(value, (*value.dims[: axes.count], *rows, *columns)), axes)
 
 
-def _sized(op: Builder, x: Tensor, context: Context, dims: tuple[Int, ...]) -> Tensor:
+def _sized(op: Builder, x: Tensor, dims: tuple[Int, ...]) -> Tensor:
     """A tensor with other static sizes."""
-    return x if x.dims == dims else x.of(op.reshape(x.value, (*leading_dims(x.axes, context.batch), *dims)))
+    return x if x.dims == dims else x.of(op.reshape(x.value, (*x.value.dims[: x.nd], *dims)))
 
 
 def _over_time(op: Builder, right: Tensor, left: Tensor, output_rank: int) -> Tensor:
@@ -82,7 +81,7 @@ def _over_time(op: Builder, right: Tensor, left: Tensor, output_rank: int) -> Te
 
 
 @cntk("TransposeTimes")
-def transpose_times(op: Builder, right: Tensor, left: Tensor, *, outputRank: int, context: Context) -> Tensor:
+def transpose_times(op: Builder, right: Tensor, left: Tensor, *, outputRank: int) -> Tensor:
     """``[*m, k]`` by ``[n, k]`` is ``[*m, n]``: the right operand has its last axis first for the product.
 
     A right operand of one axis is ``[k]``, a single row, and the result has a last axis of 1.
@@ -94,4 +93,4 @@ def transpose_times(op: Builder, right: Tensor, left: Tensor, *, outputRank: int
         turned = op.Unsqueeze(right.value, [last + 1])
     else:
         turned = op.Transpose(right.value, perm=[*range(last - 1), last, last - 1])
-    return times(op, right.of(turned), left, outputRank=1, context=context)
+    return times(op, right.of(turned), left, outputRank=1)

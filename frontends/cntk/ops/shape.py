@@ -102,7 +102,6 @@ def reshape(
     x: Tensor,
     *,
     newShape: Shape,
-    context: Context,
     beginAxis: Axis | None = None,
     endAxis: Axis | None = None,
 ) -> Tensor:
@@ -116,7 +115,7 @@ def reshape(
     replaced = x.dims[rank - last : rank - first]
     sizes = _inferred(tuple(reversed(newShape)), replaced)
     dims = (*x.dims[: rank - last], *sizes, *x.dims[rank - first :])
-    return x.of(op.reshape(x.value, (*leading_dims(x.axes, context.batch), *dims)))
+    return x.of(op.reshape(x.value, (*x.value.dims[: x.nd], *dims)))
 
 
 def _bound(each: Axis, rank: int) -> int:
@@ -126,19 +125,18 @@ def _bound(each: Axis, rank: int) -> int:
 
 
 def _inferred(sizes: Sequence[int], replaced: Sequence[Int]) -> list[Int]:
-    """Sizes of as many elements as those that they replace, with a number for the one that says none.
+    """Sizes of as many elements as those that they replace, with numbers for those that say none.
 
-    A free size is one that has been free before.
+    If there are several, a free size is one that has been free before.
     """
-    free = iter([size for size in replaced if not isinstance(size, int)])
-    found: list[Int | None] = [next(free, None) if n == _FREE else n if n >= 0 else None for n in sizes]
-    unknown = [i for i, size in enumerate(found) if size is None]
+    found: list[Int | None] = [n if n >= 0 else None for n in sizes]
+    if found.count(None) > 1:
+        free = iter([size for size in replaced if not isinstance(size, int)])
+        found = [next(free, None) if n == _FREE else size for n, size in zip(sizes, found, strict=True)]
     known = [size for size in found if size is not None]
-    if len(unknown) > 1:
+    if found.count(None) > 1:
         raise LoweringError("more than one size of a shape is to be inferred")
-    if unknown:
-        found[unknown[0]] = floordiv(product(replaced), product(known))
-    return [size for size in found if size is not None]
+    return [floordiv(product(replaced), product(known)) if size is None else size for size in found]
 
 
 @cntk("Squeeze")
@@ -157,7 +155,7 @@ def swap_axes(op: Builder, x: Tensor, *, axis1: Axis, axis2: Axis) -> Tensor:
     first, second = places([axis1, axis2], x.rank)
     order = list(range(x.value.rank))
     order[first], order[second] = order[second], order[first]
-    return x.of(op.Transpose(x.value, perm=order))
+    return x.of(_permuted(op, x.value, order))
 
 
 @cntk("TransposeAxes")
@@ -166,7 +164,17 @@ def permute_axes(op: Builder, x: Tensor, *, axisVec: tuple[Axis, ...]) -> Tensor
     order = [x.value.rank + at for at in reversed(places(axisVec, x.rank))]
     if sorted(order) != list(range(x.nd, x.value.rank)):
         raise LoweringError(f"the order is none of {x.rank} static axes")
-    return x.of(op.Transpose(x.value, perm=[*range(x.nd), *order]))
+    return x.of(_permuted(op, x.value, [*range(x.nd), *order]))
+
+
+def _permuted(op: Builder, x: Value, order: Sequence[int]) -> Value:
+    """A tensor with its axes in another order; where only axes of size 1 move, its elements stay where they are."""
+    longer = [i for i in order if x.dims[i] != 1]
+    moved = [i for i, to in zip(order, range(x.rank), strict=True) if i != to and not isinstance(x.dims[i], int)]
+    if longer == sorted(longer) and len(moved) <= 1:
+        return op.reshape(x, [x.dims[i] for i in order])
+    value: Value = op.Transpose(x, perm=order)
+    return value
 
 
 # ---- several tensors -------------------------------------------------------------------------------------------------

@@ -134,3 +134,17 @@ def halves_and_doubles():
         cntk.ones_like(y),
     ]
     return cntk.combine(made), {"x": _random(3, 4, 6).astype(np.float64)}
+
+
+def axes_of_size_one_in_another_place():
+    x = cntk.sequence.input_variable((3, 1, 4), name="x")
+    return cntk.combine([cntk.swapaxes(x, 0, 1), cntk.transpose(x, (0, 2, 1))]), {"x": _sequences(3, 1, 4)}
+
+
+def recurrence_in_a_batch_that_the_model_makes():
+    x = cntk.input_variable((cntk.FreeDimension, 1, 3), name="x", dynamic_axes=[])
+    steps = cntk.to_sequence(cntk.to_batch(cntk.swapaxes(x, 0, 1)))
+    h = cntk.placeholder()
+    state = cntk.tanh(cntk.times(cntk.sequence.past_value(h), cntk.Constant(_random(3, 3))) + steps)
+    y = cntk.unpack_batch(cntk.sequence.unpack(state.replace_placeholders({h: state}), 0, True))
+    return cntk.reshape(y, (cntk.FreeDimension, 1, 1, 3)), [{"x": _random(n, 1, 3)} for n in (5, 2)]

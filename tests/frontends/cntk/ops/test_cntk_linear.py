@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import onnx_ir as ir
@@ -31,8 +30,7 @@ def test_times_over_time_ignores_what_follows_a_sequence() -> None:
     lengths = op.input("lengths", ir.DataType.INT64, [batch])
     axes = Axes(True, Seq("axis", size, lambda: lengths, op, made=False))
     x = Tensor(op.input("x", ir.DataType.FLOAT, [batch, size, 2]), axes)
-    context = SimpleNamespace(op=op, batch=batch)
-    result = linear.times(op, x, x, outputRank=1, context=context, inferInputRankToMap=-2)
+    result = linear.times(op, x, x, outputRank=1, inferInputRankToMap=-2)
     feeds = {"x": np.array([[[1, 2], [3, 4], [NAN, NAN]]], np.float32), "lengths": np.array([2])}
     np.testing.assert_array_equal(run(op, result, feeds), [[[10, 14], [14, 20]]])
 
