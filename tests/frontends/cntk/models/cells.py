@@ -208,6 +208,59 @@ def rnn_with_its_state_of_before():
     return _case(cntk.combine([state, 2 * before]).replace_placeholders({h: state.output}))
 
 
+def scan_of_nearly_lstms():
+    def nearly(cell=lambda i, f, g, c: f * c + i * g, out=lambda o, c, h: o * cntk.tanh(c), scale=1, peep=None):
+        h, c = cntk.placeholder(), cntk.placeholder()
+        before, kept = PAST(h, 0), PAST(c, 0)
+        gates = cntk.times(x, _weight(3, 4 * SIZE)) + cntk.times(before, _weight(SIZE, 4 * SIZE))
+        i, f, o, g = (cntk.slice(gates, -1, k * SIZE, (k + 1) * SIZE) for k in range(4))
+        if peep:
+            o, g = peep(o, g, kept)
+        state = cell(cntk.sigmoid(i), cntk.sigmoid(f), cntk.tanh(g), scale * kept)
+        return _tied(h, c, out(cntk.sigmoid(o), state, before), state)
+
+    x = _x()
+    kinds = [
+        {"cell": lambda i, f, g, c: f * c - i * g},
+        {"cell": lambda i, f, g, c: f * c + (1 - f) * g},
+        {"cell": lambda i, f, g, c: c + i * g},
+        {"cell": lambda i, f, g, c: f * f * c + i * g},
+        {"out": lambda o, c, h: o * c},
+        {"out": lambda o, c, h: o * cntk.tanh(2 * c)},
+        {"out": lambda o, c, h: 2 * o * cntk.tanh(c)},
+        {"out": lambda o, c, h: o * cntk.tanh(c) + h},
+        {"scale": 0.5},
+        {"peep": lambda o, g, c: (o + _weight(SIZE) * c, g)},
+        {"peep": lambda o, g, c: (o, g + _weight(SIZE) * c)},
+    ]
+    return _case(cntk.combine([nearly(**kind) for kind in kinds]))
+
+
+def scan_of_nearly_grus():
+    def nearly(mix=lambda z, c, h: (1 - z) * c + z * h, inner=lambda r, h: cntk.times(r * h, _weight(SIZE, SIZE))):
+        h = cntk.placeholder()
+        before = PAST(h, 0.3)
+        gates = cntk.times(x, _weight(3, 3 * SIZE))
+        parts = [cntk.slice(gates, -1, k * SIZE, (k + 1) * SIZE) for k in range(3)]
+        z, r = (cntk.sigmoid(part + cntk.times(before, _weight(SIZE, SIZE))) for part in parts[:2])
+        state = mix(z, cntk.tanh(parts[2] + inner(r, before)), before)
+        return state.replace_placeholders({h: state.output})
+
+    x = _x()
+    kinds = [
+        {"mix": lambda z, c, h: z * c + z * h},
+        {"mix": lambda z, c, h: (1 + z) * c - z * h},
+        {"mix": lambda z, c, h: (1 - z * z) * c + z * z * h},
+        {"mix": lambda z, c, h: (1 - z) * c + z * PAST(c, 0.9)},
+        {"inner": lambda r, h: cntk.times(h, _weight(SIZE, SIZE))},
+        {"inner": lambda r, h: cntk.times(r * r * h, _weight(SIZE, SIZE))},
+        {"inner": lambda r, h: 2 * r * (cntk.times(h, _weight(SIZE, SIZE)) + _weight(SIZE))},
+        {"inner": lambda r, h: cntk.times((1 - r) * h, _weight(SIZE, SIZE))},
+        {"inner": lambda r, h: r * h},
+    ]
+    return _case(cntk.combine([nearly(**kind) for kind in kinds]))
+
+
 def scan_of_no_known_function():
     return _case(_plain(cntk.sin))
 
