@@ -220,8 +220,15 @@ def reverse(windows: Form, axis: int, positions: Int, size: Int | None) -> tuple
 
 @cntk("ConvolutionSequenceShape")
 def convolution_sequence_shape(
+    op: Builder, kernel: Tensor, x: Tensor, *, context: Context, **attributes: Any
+) -> Tensor:
+    """How many steps a convolution over time leaves of each sequence of ``x``, [1]."""
+    steps = steps_left(op, x, **attributes)
+    return Tensor(op.cast(op.reshape(steps, (context.batch, 1)), x.dtype), Axes(True))
+
+
+def steps_left(
     op: Builder,
-    kernel: Tensor,
     x: Tensor,
     *,
     kernelShape: Shape,
@@ -230,9 +237,9 @@ def convolution_sequence_shape(
     lowerPad: Shape = (0,),
     upperPad: Shape = (0,),
     dilation: Shape = (1,),
-    context: Context,
-) -> Tensor:
-    """How many steps a convolution over time leaves of each sequence of ``x``, [1].
+    **_: Any,
+) -> Value:
+    """The steps that a convolution over time leaves of each sequence, int64[batch].
 
     Time is the axis of space before those of ``x``, that is between its channels and its axes of space.
     """
@@ -247,6 +254,5 @@ def convolution_sequence_shape(
     )  # fmt: skip
     room = -1 if centers else low + high - extent(kernel_size, spacing)
     lengths = x.axes.seq.lengths
-    steps: Value = op.Div(op.Add(lengths, room + stride), stride) if stride != 1 else op.Add(lengths, room + 1)
-    counts = op.cast(op.reshape(steps, (context.batch, 1)), x.dtype)
-    return Tensor(counts, Axes(True))
+    result: Value = op.Div(op.Add(lengths, room + stride), stride) if stride != 1 else op.Add(lengths, room + 1)
+    return result

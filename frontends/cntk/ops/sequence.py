@@ -8,8 +8,9 @@ Semantics: measured in CNTK 2.7. ``sequence.first``, ``last``, ``slice``, ``gath
 from __future__ import annotations
 
 from nxconvert.frontends.cntk.dynamic import leading_dims, masked, with_axes
-from nxconvert.frontends.cntk.idioms import Bounds, bounds
+from nxconvert.frontends.cntk.idioms import Bounds, bounds, function_of
 from nxconvert.frontends.cntk.network import inputs_of
+from nxconvert.frontends.cntk.ops.conv import steps_left
 from nxconvert.frontends.cntk.table import (
     Axes,
     Axis,
@@ -23,6 +24,7 @@ from nxconvert.frontends.cntk.table import (
     Value,
     cntk,
 )
+from nxconvert.graph.builder import TensorType
 
 
 @cntk("ReconcileDynamicAxis")
@@ -53,9 +55,12 @@ def _resized(op: Builder, value: Value, size: Int) -> Value:
 
 
 def _cut(op: Builder, value: Value, size: Int) -> Value:
-    """The first steps of [batch, steps, ...]."""
-    batch, _, *dims = value.dims
-    return op.reshape(op.Slice(value, [0], op.dims_tensor([size]), [1]), (batch, size, *dims))
+    """The first steps of [batch, steps, ...], which has as many."""
+    batch, steps, *dims = value.dims
+    if steps == size:
+        return value
+    bounds = op.const([0]), op.dims_tensor([size]), op.const([1])
+    return op.node("Slice", [value, *bounds], {}, [TensorType(value.etype, (batch, size, *dims))])[0]
 
 
 def _sequence(x: Tensor, what: str) -> Seq:
@@ -187,10 +192,15 @@ def to_sequence(
     """The first static axis as a sequence axis, with the lengths given, or else its whole size."""
     name = next(axis.name for axis in newDynamicAxes if axis.is_sequence)
     size, batch = x.dims[0], context.batch
+    # CNTK counts steps in floats, and stops gradients there.
+    counts = function_of(context.network, context.node.inputs[-1])
+    convolved = function_of(context.network, counts.inputs[0]) if counts and counts.op == "StopGradient" else counts
 
     def given() -> Value:
         if lengths is None:
             return op.expand(op.dims_tensor([size]), (batch,))
+        if convolved is not None and convolved.op == "ConvolutionSequenceShape":
+            return steps_left(op, context.tensor(convolved.inputs[1]), **convolved.attributes)
         return op.cast(op.reshape(lengths.value, (batch,)), DataType.INT64)
 
     return Tensor(x.value, Axes(True, Seq(name, size, given, op, made=True)))

@@ -10,6 +10,7 @@ from enum import IntEnum
 from nxconvert.frontends.cntk.ops.crop import offsets
 from nxconvert.frontends.cntk.ops.window import row_major
 from nxconvert.frontends.cntk.table import Builder, Context, Int, LoweringError, Shape, Tensor, Value, cntk
+from nxconvert.graph.builder import TensorType
 from nxconvert.graph.dims import product
 from nxconvert.graph.widening import emit
 
@@ -76,9 +77,11 @@ def _cropped(op: Builder, x: Tensor, reference: Tensor, first: list[int], contex
         raise LoweringError("what is cropped has no two axes")
     starts = first[1::-1] if len(first) >= 2 else offsets(context, context.node)
     ends = [start + size for start, size in zip(starts, reference.dims[-2:], strict=True)]
-    axes = [x.value.rank - 2, x.value.rank - 1]
-    value = op.Slice(x.value, starts, op.dims_tensor(ends), axes)
-    return x.of(op.reshape(value, (*x.value.dims[:-2], *reference.dims[-2:])))
+    dims = (*x.value.dims[:-2], *reference.dims[-2:])
+    if not any(starts) and dims == x.value.dims:
+        return x
+    bounds = op.const(starts), op.dims_tensor(ends), op.const([x.value.rank - 2, x.value.rank - 1])
+    return x.of(op.node("Slice", [x.value, *bounds], {}, [TensorType(x.dtype, dims)])[0])
 
 
 @cntk("ROIPooling")
