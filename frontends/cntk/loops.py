@@ -9,7 +9,7 @@ there; backwards, sequences are turned around by their lengths and run forwards.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from nxconvert.formats.cntk.model import PLACEHOLDER
 from nxconvert.frontends.cntk import rnn_cells
@@ -55,14 +55,32 @@ def lower_loop(m: Lowerer, group: Sequence[str]) -> None:
         dims = _state_dims(m, loop)
         if rnn_cells.recognize(m, loop, seq, dims):
             return
-        names = m.op.snapshot()
-        for _ in range(MAX_TRIALS):
-            body = m.op.child()
-            if _attempt(m, loop, seq, dims, body):
-                return
-            body.discard()
-            m.op.discard_names(names)
-        raise LoweringError("the shapes of the recurrence do not settle from step to step")
+        (_scan_of_halves if loop.dtype == DataType.FLOAT16 else _scan)(m, loop, seq, dims)
+
+
+def _scan(m: Lowerer, loop: Loop, seq: Seq, dims: dict[str, Dims]) -> None:
+    """The loop as a Scan, with states of these sizes if those are right."""
+    names = m.op.snapshot()
+    for _ in range(MAX_TRIALS):
+        body = m.op.child()
+        if _attempt(m, loop, seq, dims, body):
+            return
+        body.discard()
+        m.op.discard_names(names)
+    raise LoweringError("the shapes of the recurrence do not settle from step to step")
+
+
+def _scan_of_halves(m: Lowerer, loop: Loop, seq: Seq, dims: dict[str, Dims]) -> None:
+    """A loop of halves in float32, which ONNX Runtime computes halves in, too; in bodies that it has to make do so
+    itself, it crashes.
+    """
+    sources = dict.fromkeys([*loop.external, *(node.inputs[1] for node in loop.delays)])
+    halves = {source: m.tensor(source) for source in sources if m.tensor(source).dtype == DataType.FLOAT16}
+    m.values |= {source: x.of(m.op.cast(x.value, DataType.FLOAT)) for source, x in halves.items()}
+    _scan(m, replace(loop, dtype=DataType.FLOAT), seq, dims)
+    m.values |= halves
+    for result in map(Result, loop.used):
+        m.values[result] = m.values[result].of(m.op.cast(m.values[result].value, DataType.FLOAT16))
 
 
 def _loop(m: Lowerer, group: Sequence[str]) -> Loop:

@@ -217,3 +217,16 @@ def greedy_translation_with_attention():
 
 def greedy_translation_without_attention():
     return _case(_written(_translator(attention=False), _x(WORDS)), {"x": (WORDS,)})
+
+
+def gated_halves():
+    """CNTK makes sequences of halves of a static axis alone."""
+    x = cntk.input_variable((cntk.FreeDimension, 3), dtype=np.float16, name="x")
+    steps, state = cntk.to_sequence(x), cntk.placeholder(shape=(3,))
+    zeros = cntk.Constant(np.zeros(3, np.float16), dtype=np.float16)
+    weight = np.random.standard_normal((3, 3)).astype(np.float16)
+    past = cntk.sequence.past_value(state, initial_state=zeros)
+    gate = cntk.sigmoid(steps + cntk.times(past, cntk.Constant(weight, dtype=np.float16)))
+    step = cntk.tanh(steps + cntk.times(gate * past, cntk.Constant(weight.T.copy(), dtype=np.float16)))
+    f = cntk.sequence.unpack(step.replace_placeholders({state: step}), 0, no_mask_output=True)
+    return f, {"x": np.random.standard_normal((2, 4, 3)).astype(np.float16)}
