@@ -15,7 +15,7 @@ class CntkFrontend:
     """Reads models of CNTK; see `nxconvert.plugins.Frontend`."""
 
     name = "cntk"
-    description = "CNTK models"
+    description = "CNTK: models of version 2, checkpoints of trainers, binary files of version 1"
     suffixes = (".model", ".dnn", ".cntk")
     takes_outputs = True
 

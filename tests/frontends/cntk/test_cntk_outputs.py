@@ -12,6 +12,7 @@ import pytest
 
 import nxconvert
 from nxconvert.errors import UnsupportedError, UsageError
+from nxconvert.formats.cntk import dictionary
 from nxconvert.formats.cntk.model import INPUT, read_model
 from nxconvert.frontends.cntk.network import Expansion
 from nxconvert.frontends.cntk.outputs import wanted_outputs
@@ -221,3 +222,18 @@ def test_lengths_are_tried_that_sequences_can_have(tmp_path: Path) -> None:
     drawn = [sampler.values({"batch": 50, "steps": 3}, seed)["words_lengths"] for seed in range(3)]
     assert set(np.concatenate(drawn).tolist()) == {1, 2, 3}
     assert nxconvert.check(target, target, inputs={"words": "[2,1,4]"}).ok
+
+
+@pytest.mark.parametrize("file", ["names.model", "axes.model", "tagger.model"])
+def test_the_order_of_maps_in_a_file_changes_nothing(
+    file: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nxconvert.convert(FILES / file, tmp_path / "one.nx")
+    in_order = dictionary._Decoder.dictionary
+
+    def backwards(self: Any, message: dict[str, Any]) -> dict[str, Any]:
+        return in_order(self, {**message, "entries": message.get("entries", [])[::-1]})
+
+    monkeypatch.setattr(dictionary._Decoder, "dictionary", backwards)
+    nxconvert.convert(FILES / file, tmp_path / "other.nx")
+    assert (tmp_path / "one.nx").read_bytes() == (tmp_path / "other.nx").read_bytes()
