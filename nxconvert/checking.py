@@ -232,6 +232,8 @@ def compare(name: str, expected: np.ndarray | None, actual: np.ndarray | None, r
     if expected.shape != actual.shape:
         problem = f"its shape is {list(actual.shape)} and should be {list(expected.shape)}"
         return OutputDiff(name=name, ok=False, problem=problem)
+    if isinstance(expected, np.ma.MaskedArray):  # what is masked may be anything
+        expected, actual = expected.data, np.where(np.ma.getmaskarray(expected), expected.data, actual)
     if text:
         different = int(np.sum(expected.astype(str) != actual.astype(str)))
         problem = f"{different} of {expected.size} texts differ" if different else ""

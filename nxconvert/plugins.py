@@ -248,6 +248,9 @@ class Runner(Protocol):
                 Arguments that are pinned in the graph take their Python value.
             outputs: the names of the outputs that are wanted; None for all that are ordinary outputs.
 
+        Returns:
+            The outputs by name. What may be anything in one, such as what follows a sequence, may be masked.
+
         Raises:
             RunError: these inputs cannot be run.
         """

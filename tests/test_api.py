@@ -188,7 +188,7 @@ class TestRun:
     def test_on_another_runtime(self, classifier_file: Path) -> None:
         ours = nxconvert.run(classifier_file, self.INPUTS)["p"]
         np.testing.assert_allclose(nxconvert.run(classifier_file, self.INPUTS, runtime="reference")["p"], ours, 1e-5)
-        with pytest.raises(UsageError, match="no runtime 'tpu'; these are known: caffe2, onnxruntime"):
+        with pytest.raises(UsageError, match="no runtime 'tpu'; these are known: caffe2, cntk, onnxruntime"):
             nxconvert.run(classifier_file, self.INPUTS, runtime="tpu")
 
     def test_in_another_format(self, toy: None, tmp_path: Path, classifier_file: Path) -> None:

@@ -17,6 +17,7 @@ import pytest
 
 import nxconvert
 from nxconvert.conversion import SHA256_KEY
+from tests.conformance import cntk_cases
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"
 
@@ -224,3 +225,29 @@ def test_state_goes_round(onnxruntime: None, tmp_path: Path) -> None:
 
 def run(target: Path, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     return nxconvert.run(target, inputs, runtime="onnxruntime")
+
+
+CNTK = [cntk_cases.read(folder) for folder in sorted((FIXTURES / "cntk_models").iterdir())]
+each_of_cntk = pytest.mark.parametrize("case", CNTK, ids=lambda case: case.id)
+
+
+def cntk_file(case: cntk_cases.Case) -> Path:
+    return next(path for path in case.folder.iterdir() if path.suffix in (".model", ".dnn"))
+
+
+@each_of_cntk
+def test_no_path_of_the_machine_that_made_it_is_in_a_model_of_cntk(case: cntk_cases.Case) -> None:
+    content = cntk_file(case).read_bytes()
+    for text in ("/root", "/tmp", "/home", "/work", "/usr", "/opt", "pyenv", "-packages"):
+        assert text.encode() not in content
+        assert text.encode("utf-16-le") not in content
+
+
+@each_of_cntk
+@pytest.mark.parametrize("opset", [17, 20, 23])
+def test_it_equals_what_cntk_recorded(onnxruntime: None, case: cntk_cases.Case, opset: int, tmp_path: Path) -> None:
+    """Whole ragged batches, with NaN behind the end of sequences."""
+    nxconvert.convert(cntk_file(case), tmp_path / "out.nx", opset=opset)
+    onnx.checker.check_model(onnx.load(tmp_path / "out.nx"), full_check=True)
+    problem = cntk_cases.difference(case, tmp_path / "out.nx")
+    assert not problem, problem

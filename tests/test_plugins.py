@@ -14,7 +14,7 @@ from nxconvert import plugins
 def test_ours_are_found(forget_plugins: Callable[[], None]) -> None:
     assert "onnx" in plugins.frontends()
     assert "onnx" in plugins.backends()
-    assert list(plugins.runtimes()) == ["caffe2", "onnxruntime", "torch", "reference"]
+    assert list(plugins.runtimes()) == ["caffe2", "cntk", "onnxruntime", "torch", "reference"]
 
 
 def test_a_third_party_is_found(toy: None) -> None:
