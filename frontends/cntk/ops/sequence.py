@@ -7,6 +7,7 @@ Semantics: measured in CNTK 2.7. ``sequence.first``, ``last``, ``slice``, ``gath
 
 from __future__ import annotations
 
+from nxconvert.frontends.cntk.counts import is_count
 from nxconvert.frontends.cntk.dynamic import leading_dims, masked, with_axes
 from nxconvert.frontends.cntk.idioms import Bounds, bounds, function_of
 from nxconvert.frontends.cntk.network import inputs_of
@@ -106,10 +107,28 @@ def where(
     else:
         longest = op.symbol_of(op.ReduceMax(total, keepdims=0), "steps", low=1)
         made = context.new_axis(target, longest, lengths)
-    place = op.Unsqueeze(op.Range(0, made.size, 1), [1])
+    first = _first_steps if is_count(context.network, context.node.inputs[0]) else _first_steps_at_all
+    return Tensor(op.cast(first(op, total, made.size), condition.dtype), Axes(True, made))
+
+
+def _first_steps(op: Builder, total: Value, size: Int) -> Value:
+    """For each number below ``size`` the first step with a greater total, [batch, size]; totals never fall.
+
+    It is the number of steps whose total is not greater: they are counted by total, and added up.
+    """
+    batch, _ = total.dims
+    none = op.expand(op.const(0, DataType.INT64), (batch, size + 1))
+    ones = op.expand(op.const(1, DataType.INT64), total.dims)
+    steps = op.ScatterElements(none, op.Min(total, op.dim_value(size)), ones, axis=1, reduction="add")
+    return _cut(op, op.CumSum(steps, 1), size)
+
+
+def _first_steps_at_all(op: Builder, total: Value, size: Int) -> Value:
+    """The same where totals may fall again."""
+    place = op.Unsqueeze(op.Range(0, size, 1), [1])
     reached = op.Greater(op.Unsqueeze(total, [1]), place)
-    index = op.ArgMax(op.cast(reached, DataType.INT32), axis=2, keepdims=0)
-    return Tensor(op.cast(index, condition.dtype), Axes(True, made))
+    index: Value = op.ArgMax(op.cast(reached, DataType.INT32), axis=2, keepdims=0)
+    return index
 
 
 def _slice_steps(op: Builder, condition: Tensor, limits: Bounds, batch: Int, target: str | None, size: int) -> Tensor:

@@ -74,6 +74,18 @@ def steps_by_counts():
     return _case(cntk.combine([sequence.gather(x, cntk.abs(c) + 0.5), sequence.where(cntk.abs(c) + 0.4)]))
 
 
+def steps_by_totals_that_fall():
+    x, c = _sequence("x"), _sequence("c", (), "sx")
+    return _case(sequence.gather(x, 2 * sequence.is_first(x) + c))
+
+
+def steps_until_something_held():
+    x, h = _sequence("x"), cntk.placeholder()
+    large = cntk.greater(cntk.slice(x, -1, 0, 1), 0.5)
+    before = (1 - sequence.past_value(large)) * sequence.past_value(h, 1)
+    return _case(sequence.gather(x, before.replace_placeholders({h: before.output})))
+
+
 def scattered_and_back():
     x = _sequence("x")
     rest = 1 - sequence.is_first(x)
