@@ -17,7 +17,7 @@ from nxconvert.formats.cntk.dictionary import LARGE_MAGIC
 from nxconvert.formats.cntk.legacy import Network, read_network
 from nxconvert.formats.cntk.model import Model, read_model
 from nxconvert.formats.cntk.sniff import is_legacy, looks_like_cntk
-from tests.formats.cntk_dictionary import Raw, array, block, dictionary, field, function, model, number, variable
+from tests.formats.cntk_dictionary import BATCH, Raw, array, block, dictionary, field, function, model, number, variable
 from tests.frontends.cntk.models.legacy_files import Legacy, f32, i32, matrix, shape, text, u32, u64
 
 FIXTURES = Path(__file__).parent.parent.parent / "fixtures" / "cntk_files"
@@ -150,6 +150,7 @@ CASES: dict[str, tuple[dict[str, object] | bytes, str]] = {
     "a variable without a shape": (model("z", [without(X, "shape")], [Z]), "a variable (x) has no 'shape'"),
     "a variable that is text": (model("z", ["x"], [Z]), "has in its 'inputs' what is no Dictionary"),
     "a variable of no kind": (model("z", [variable("x", 9, (3,))], [Z]), "is of the kind 9"),
+    "an input on two axes": (model("z", [{**X, "dynamic_axis": [BATCH, BATCH]}], [Z]), "an input on the axes default"),
     "a function without inputs": (model("z", [X], [without(Z, "inputs")]), "a function (z) has no 'inputs'"),
     "inputs that are numbers": (model("z", [X], [{**Z, "inputs": [3]}]), "has in its 'inputs' what is no text"),
     "an op that is text": (model("z", [X], [{**Z, "op": "Negate"}]), "has as its 'op' what is no number"),

@@ -177,12 +177,15 @@ def _variable(item: _Item) -> Variable:
     if kind in (PARAMETER, CONSTANT) and (value is None or value.shape != shape):
         found = "nothing" if value is None else f"an array of the shape {list(value.shape)}"
         raise item.damaged(f"of the shape {list(shape)} has {found} as its value")
+    axes = tuple(item.list("dynamic_axis", Axis, []))
+    if kind == INPUT and [axis.is_batch for axis in axes] not in ([], [True], [False, True]):
+        raise item.damaged(f"is an input on the axes {', '.join(axis.name for axis in axes)}, which CNTK has none on")
     return Variable(
         uid,
         kind,
         DTYPES.get(item.get("data_type", int)),
         shape,
-        tuple(item.list("dynamic_axis", Axis, [])),
+        axes,
         item.get("is_sparse", bool, False),
         item.get("name", str, ""),
         value,
