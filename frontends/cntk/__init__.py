@@ -16,7 +16,7 @@ class CntkFrontend:
 
     name = "cntk"
     description = "CNTK: models of version 2, checkpoints of trainers, binary files of version 1"
-    suffixes = (".model", ".dnn", ".cntk")
+    suffixes = (".model", ".dnn", ".cmf", ".cntk")
     takes_outputs = True
 
     def detect(self, path: Path) -> bool:

@@ -110,9 +110,7 @@ class Conversion:
         if self.network.version < 8:
             axes = (SEQUENCE, BATCH)
         shape = node.fields["shape"][::-1]
-        self.variables[uid] = Variable(
-            uid, INPUT, node.dtype, shape, axes, node.kind == "SparseInputValue", name or uid, None
-        )
+        self.variables[uid] = Variable(uid, INPUT, node.dtype, shape, axes, node.kind == "SparseInputValue", name, None)
 
     def _parameter(self, node: Node) -> None:
         """A parameter; one that is never trained is a constant."""
@@ -120,7 +118,7 @@ class Conversion:
         shape = node.fields["shape"][::-1]
         value: Array = node.fields["value"].reshaped(shape)
         kind = PARAMETER if node.fields["rate"] else CONSTANT
-        self.variables[uid] = Variable(uid, kind, value.dtype, shape, (), False, name or uid, value)
+        self.variables[uid] = Variable(uid, kind, value.dtype, shape, (), False, name, value)
 
     def _precomputed(self, node: Node) -> None:
         """A mean or the inverse of a deviation, which was found before the training; it has one column."""

@@ -44,6 +44,7 @@ ORDERS = {
 }  # fmt: skip
 _CELLS = {"LSTM": "lstm", "GRU": "gru", "RNN_RELU": "rnnReLU", "RNN_TANH": "rnnTanh"}
 _LAYOUT_CHW = 1
+_HWC = "its images are of the layout HWC, which CNTK 2 does not compute with either"
 _POOLINGS = {1: 0, 2: 1}
 _MAX_SPLICED = 4096
 
@@ -207,7 +208,7 @@ def _convolution(c: Conversion, node: Node, inputs: list[str]) -> None:
     """A convolution; the kernels of old ones are kept as a matrix, and have as many channels as fit."""
     f = node.fields
     if f["layout"] != _LAYOUT_CHW:
-        c.refuse(node, "its images are of the layout HWC, which no version since CNTK 1 computes with")
+        c.refuse(node, _HWC)
         return
     kernel, strides, padding = f["kernel"], f["strides"], f["padding"]
     leaf = c.leaf(node.inputs[0])
@@ -260,7 +261,7 @@ def _window(f: Any) -> dict[str, Any]:
 def _image_pooling(c: Conversion, node: Node, inputs: list[str]) -> None:
     f = node.fields
     if f["layout"] != _LAYOUT_CHW:
-        c.refuse(node, "its images are of the layout HWC, which no version since CNTK 1 computes with")
+        c.refuse(node, _HWC)
         return
     c.emit(node, "Pooling", inputs, {
         "poolingType": 0 if node.kind == "MaxPooling" else 1, "poolingWindowShape": f["kernel"],
@@ -289,6 +290,8 @@ def _roi_pooling(c: Conversion, node: Node, inputs: list[str]) -> None:
 def _batch_normalization(c: Conversion, node: Node, inputs: list[str]) -> None:
     """Before version 19 there is no count; before version 13 there are inverses of deviations, not variances."""
     f = node.fields
+    if f["spatial"] and f["layout"] != _LAYOUT_CHW:
+        c.refuse(node, _HWC)
     if len(inputs) == 5:
         inputs = [*inputs, c.constant(node, np.zeros((1,)), f"{c.uid(node.name)}/count")]
     if f["inverse"] and len(node.inputs) >= 5:

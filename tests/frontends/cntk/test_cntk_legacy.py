@@ -231,6 +231,16 @@ def test_a_class_that_nobody_knows_is_named(tmp_path: Path) -> None:
         nxconvert.convert(tmp_path / "old.model", tmp_path / "new.onnx")
 
 
+@pytest.mark.parametrize("kind", ["MaxPooling", "AveragePooling"])
+def test_images_in_another_layout_are_refused(kind: str, tmp_path: Path) -> None:
+    n = Legacy(3)
+    n.node("InputValue", "x", [], n.input((4, 4, 2)))
+    n.node(kind, "z", ["x"], n.image_pooling((2, 2), (1, 1), layout=0))
+    n.write(tmp_path / "old.model")
+    with pytest.raises(UnsupportedError, match=f"{kind} at z: its images are of the layout HWC"):
+        nxconvert.convert(tmp_path / "old.model", tmp_path / "new.onnx")
+
+
 def test_recurrent_layers_had_their_weights_last(tmp_path: Path) -> None:
     """Before version 14; CNTK computes them on a GPU only."""
     found = []
