@@ -202,6 +202,11 @@ def _transposed(op: Builder, x: Value, weight: Value, windows: Form, size: Shape
 def reverse(windows: Form, axis: int, positions: Int, size: Int | None) -> tuple[Slide, Int]:
     """The window along an axis of the result, which has so many positions; and what the result is longer than it."""
     kernel, stride, dilation = windows.kernel[axis], windows.strides[axis], windows.dilations[axis]
+    if dilation != 1 and kernel != 1 and not windows.centers[axis]:
+        # CNTK takes the size of a kernel without dilation then, which its own computation does not fit.
+        raise LoweringError(
+            "a transposed convolution with dilation and without automatic padding has no size of its own"
+        )
     reach = (positions - 1) * stride
     whole = reach + extent(kernel, dilation)
     if size is None:

@@ -97,7 +97,7 @@ def roi_pooling(
     """[regions, channels, *window] of [channels, height, width] and of [regions, 4], corners as x, y, x, y.
 
     Each region is divided into a window of parts, which may have elements in common; of each the largest is taken, or
-    0 where a part is empty.
+    0 where a part is empty. Regions are within the image: of parts of one that begins before it, CNTK on CPUs makes 0.
     """
     if poolingType:
         raise LoweringError("regions are pooled for the largest elements alone")
