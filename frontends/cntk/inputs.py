@@ -107,7 +107,7 @@ def plan(network: Network, names: Mapping[str, str], options: ReadOptions) -> Pl
         for axis, variable in first.items()
     }
     known = {names[uid]: planned for uid, planned in inputs.items()} | lengths
-    to = _declared(known, _specs(options, [names[uid] for uid in inputs]))
+    to = _declared(known, _specs(options, list(known)))
     return Plan(
         to.get(_BATCH, _BATCH),
         {axis: _sized(size, to) for axis, size in sizes.items()},

@@ -167,7 +167,7 @@ class TestDeclared:
             ({"sample": "[n,3]"}, r"'sample' is float32\[batch,2\] in the model, and \[n,3\] is declared"),
             ({"sample": "int64[n,2]"}, r"and int64\[n,2\] is declared"),
             ({"sample": "[4,2]", "third": "[5,s,2]"}, "batch is declared as 4 and as 5; it is one size"),
-            (["[2]"] * 4, "4 inputs are declared, the model has 3: fixed, sample, third"),
+            (["[2]"] * 5, "5 inputs are declared, the model has 4: fixed, sample, third, third_lengths"),
         ],
     )
     def test_what_contradicts_the_file(self, given: Any, complaint: str) -> None:
