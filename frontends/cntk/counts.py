@@ -9,6 +9,8 @@ from __future__ import annotations
 from nxconvert.formats.cntk.model import CONSTANT
 from nxconvert.frontends.cntk.network import Leaf, Network, Node, Source
 
+#: A condition is made of functions of functions this deep.
+_DEPTH = 16
 _FLAGS = frozenset({"Equal", "NotEqual", "Less", "LessEqual", "Greater", "GreaterEqual", "Hardmax"})
 #: Functions whose results are among the numbers of their first operand.
 _SOME = frozenset(
@@ -30,6 +32,8 @@ def _holds(network: Network, source: Source, trusted: set[tuple[Source, bool]], 
     """
     if (source, flags) in trusted or (source, True) in trusted:
         return True
+    if len(trusted) > _DEPTH:
+        return False
     if isinstance(source, Leaf):
         return _is_constant(network, source, flags=flags)
     node = network.nodes[source.node]

@@ -11,9 +11,10 @@ one); a loop of which something else is used, such as the cell state of each ste
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -22,7 +23,7 @@ from nxconvert.frontends.cntk.cell_forms import Reader
 from nxconvert.frontends.cntk.delays import initial_steps
 from nxconvert.frontends.cntk.dynamic import Axes, Seq, Tensor, leading_dims, with_axes
 from nxconvert.frontends.cntk.final_steps import final_steps
-from nxconvert.frontends.cntk.forms import CONSTANT, Atom, Form, Odd, Weight, factors, number
+from nxconvert.frontends.cntk.forms import CONSTANT, Atom, Form, Odd, Product, Weight, factors, number
 from nxconvert.frontends.cntk.lower import Lowerer
 from nxconvert.frontends.cntk.network import Result, Source
 from nxconvert.frontends.cntk.table import DataType, Int, Value
@@ -159,12 +160,12 @@ def _lstm(reader: Reader, h: Atom, c: Atom) -> Cell | None:
     squashed = next((atom for atom in output if _is_of(atom, _ACTIVATIONS, new)), None)
     if squashed is None:
         return None
-    opened = next(iter(atom for atom in output if atom is not squashed), None)
-    for entered, candidate in (sorted(added, key=str), sorted(added, key=str, reverse=True)):
+    opened = next((atom for atom in output if atom is not squashed), None)
+    for entered, candidate in itertools.permutations(sorted(added, key=str)):
         gates = [_gate(atom, ("Sigmoid",), h, look) for atom, look in ((entered, c), (opened, new), (forget, c))]
         gates.append(_gate(candidate, _ACTIVATIONS, h))
-        if all(gate is not None for gate in gates) and (candidate.kind != "Sigmoid" or entered.kind == "Sigmoid"):
-            known = [gate for gate in gates if gate is not None]
+        known = [gate for gate in gates if gate is not None]
+        if len(known) == len(gates):
             peepholes = tuple(gate.peephole for gate in known[:3])
             functions = ["Sigmoid", candidate.kind, squashed.kind]
             return Cell("LSTM", (h, c), tuple(known), functions, peepholes if any(peepholes) else ())
@@ -201,30 +202,42 @@ def _gru_of(h: Atom, update: Gate | None, candidate: Atom) -> Cell | None:
     """The cell with an update gate and a candidate, which the reset gate takes part in."""
     if update is None or candidate.kind not in _ACTIVATIONS or candidate.form is None:
         return None
-    rest = dict(candidate.form.terms)
-    for product, coefficient in candidate.form.terms.items():
-        pair = set(factors(product))
-        if len(pair) != 2 or sum(count for _, count in product) != 2:
-            continue
-        del rest[product]
-        gate = _affine(Form(h.size, rest), h)
-        inner = next((atom for atom in pair if atom == h or atom.kind == "form"), None)
-        if inner is None or gate is None or gate.recurrent is not None:
-            return None
-        (reset_atom,) = pair - {inner}
-        reset = _gate(reset_atom, ("Sigmoid",), h)
-        if reset is None:
-            return None
-        functions = ["Sigmoid", candidate.kind]
-        if inner == h and len(coefficient.shape) == 2:
-            gate.recurrent = coefficient
-            return Cell("GRU", (h,), (update, reset, gate), functions)
-        linear = _affine(inner.form, h) if inner.form is not None and coefficient.number == 1 else None
-        if linear is None or linear.outer or linear.recurrent is None:
-            return None
-        gate.recurrent = linear.recurrent
-        return Cell("GRU", (h,), (update, reset, gate), functions, (), True, linear.bias)
-    return None
+    terms = dict(candidate.form.terms)
+    product = next((product for product in terms if len(product) == 2), None)
+    reset = _reset(h, product, terms.pop(product)) if product is not None else None
+    gate = _affine(Form(h.size, terms), h)
+    if reset is None or gate is None or gate.recurrent is not None:
+        return None
+    gate.recurrent = reset.recurrent
+    functions = ["Sigmoid", candidate.kind]
+    return Cell("GRU", (h,), (update, reset.gate, gate), functions, (), reset.linear, reset.bias)
+
+
+class _Reset(NamedTuple):
+    """A reset gate, and what it is applied to: the state before its product with a weight, or that with a bias."""
+
+    gate: Gate
+    recurrent: Weight | None
+    linear: bool = False
+    bias: Weight | None = None
+
+
+def _reset(h: Atom, product: Product, coefficient: Weight) -> _Reset | None:
+    """What a product of two atoms is, if one of them is a reset gate."""
+    atoms = set(factors(product))
+    inner = next((atom for atom in atoms if atom == h or atom.kind == "form"), None)
+    if inner is None or len(atoms) != 2 or sum(count for _, count in product) != 2:
+        return None
+    (other,) = atoms - {inner}
+    gate = _gate(other, ("Sigmoid",), h)
+    if gate is None:
+        return None
+    if inner == h:
+        return _Reset(gate, coefficient) if len(coefficient.shape) == 2 else None
+    linear = _affine(inner.form, h) if inner.form is not None and coefficient.number == 1 else None
+    if linear is None or linear.outer or linear.recurrent is None:
+        return None
+    return _Reset(gate, linear.recurrent, True, linear.bias)
 
 
 def _rnn(reader: Reader, h: Atom) -> Cell | None:
