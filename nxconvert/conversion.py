@@ -168,6 +168,7 @@ def convert(
     for file in (origin, init_path):
         if file is not None and target_path.exists() and file.samefile(target_path):
             raise UsageError(f"{target_path} is the source itself; give the converted model another name.")
+    old_data = _version(_data_beside(target_path))
     warnings: list[str] = []
     read_options = ReadOptions(
         inputs=parse_inputs(inputs),
@@ -203,7 +204,7 @@ def convert(
         source_format=frontend.name,
         target=target_path,
         target_format=backend.name,
-        target_bytes=_bytes_at(target_path),
+        target_bytes=_bytes_at(target_path, old_data),
         opset=model.opset_imports.get("", 0),
         nodes=sum(1 for _ in model.graph.all_nodes()),
         parameters=parameter_count(model),
@@ -298,10 +299,24 @@ def _state(state: State) -> State:
     return state
 
 
-def _bytes_at(target: Path) -> int:
-    """The size of what was written, with the external data beside it."""
-    beside = target.with_name(f"{target.name}{EXTERNAL_SUFFIX}")
-    return sum(path.stat().st_size for path in (target, beside) if path.exists())
+def _bytes_at(target: Path, old_data: tuple[int, int] | None) -> int:
+    """The size of what was written, with the external data beside it unless they are those of before."""
+    beside = _data_beside(target)
+    new = _version(beside) not in (None, old_data)
+    return target.stat().st_size + (beside.stat().st_size if new else 0)
+
+
+def _data_beside(target: Path) -> Path:
+    return target.with_name(f"{target.name}{EXTERNAL_SUFFIX}")
+
+
+def _version(path: Path) -> tuple[int, int] | None:
+    """What tells a file from the one that it replaces; None where there is none."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_ino, status.st_mtime_ns
 
 
 def peak_memory() -> int | None:

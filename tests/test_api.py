@@ -78,6 +78,14 @@ class TestConvert:
         for fact in ("4 nodes", "5.6 k parameters", "free dims: batch, seq", "opset 20"):
             assert fact in report.summary()
 
+    def test_external_data_of_an_earlier_conversion_are_not_counted(
+        self, classifier_file: Path, tmp_path: Path
+    ) -> None:
+        target = tmp_path / "out.nx"
+        both = nxconvert.convert(classifier_file, target, external_data=True).target_bytes
+        assert both == target.stat().st_size + target.with_name("out.nx.data").stat().st_size
+        assert nxconvert.convert(classifier_file, target).target_bytes == target.stat().st_size
+
     def test_the_target_says_where_it_comes_from(self, classifier_file: Path, tmp_path: Path) -> None:
         target = tmp_path / "out.nx"
         nxconvert.convert(classifier_file, target, inputs={"ids": "int64[batch,7]"}, opset=18)
