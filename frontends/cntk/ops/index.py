@@ -8,8 +8,6 @@ from __future__ import annotations
 from nxconvert.frontends.cntk.ops.shape import places
 from nxconvert.frontends.cntk.table import Axis, Builder, DataType, Int, LoweringError, Tensor, Value, cntk
 
-_INT_MAX = 2**31 - 1
-
 
 @cntk("Gather")
 def gather(op: Builder, indices: Tensor, reference: Tensor) -> Tensor:
@@ -20,10 +18,9 @@ def gather(op: Builder, indices: Tensor, reference: Tensor) -> Tensor:
 
 
 def _indices(op: Builder, x: Value, size: Int) -> Value:
-    """Indices that an axis of this size has, whatever there is."""
-    largest = 65504.0 if x.etype == DataType.FLOAT16 else float(_INT_MAX)
-    valid = op.Where(op.And(op.GreaterOrEqual(x, 0.0), op.LessOrEqual(x, largest)), x, op.const(0.0, x.etype))
-    return op.Min(op.cast(valid, DataType.INT64), size - 1)
+    """Indices that an axis of this size has; NaN becomes some integer, and then one of them."""
+    value: Value = op.Clip(op.cast(x, DataType.INT64), 0, size - 1)
+    return value
 
 
 @cntk("OneHot")

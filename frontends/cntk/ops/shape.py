@@ -25,6 +25,8 @@ from nxconvert.graph import widening
 from nxconvert.graph.dims import floordiv, product, require
 
 _ALL_STATIC, _END = 2147483646, 2147483644
+# Behind the end of every axis; its negative is before the beginning of every one.
+_LAST = 2**31 - 1
 _FREE = -3
 
 
@@ -75,22 +77,12 @@ def slice_axes(
     backwards, from its last element.
     """
     strides = [*sliceStridesVec] or [1] * len(axisVec)
-    spans = zip(beginIndexVec, endIndexVec, strides, strict=True)
-    starts, ends, steps, axes = [], [], [], []
-    for at, (begin, end, stride) in zip(places(axisVec, x.rank), spans, strict=True):
-        low, high = _span(x.dims[at], begin, end)
-        if stride < 0:
-            # ONNX's end of a way back to the first element is before all there are.
-            low, high = high - 1, (low - 1 if low != 0 else -(2**31))
-        starts.append(low)
-        ends.append(high)
-        steps.append(stride)
-        axes.append(x.value.rank + at)
-    return x.of(op.Slice(x.value, op.dims_tensor(starts), op.dims_tensor(ends), axes, steps))
-
-
-def _span(size: Int, begin: int, end: int) -> tuple[Int, Int]:
-    return (size + begin if begin < 0 else begin), (size + end if end <= 0 else end)
+    spans = [
+        (begin, end or _LAST, stride) if stride > 0 else (end - 1, begin - 1 if begin else -_LAST, stride)
+        for begin, end, stride in zip(beginIndexVec, endIndexVec, strides, strict=True)
+    ]
+    starts, ends, steps = (list(column) for column in zip(*spans, strict=True))
+    return x.of(op.Slice(x.value, starts, ends, [x.value.rank + at for at in places(axisVec, x.rank)], steps))
 
 
 # ---- sizes and order -------------------------------------------------------------------------------------------------
