@@ -12,6 +12,7 @@ several batches, which become cases ``NAME.0``, ``NAME.1``.
 
 import importlib.util
 import json
+import os
 import sys
 import traceback
 from pathlib import Path
@@ -83,13 +84,33 @@ def record_script(folder, path):
     spec.loader.exec_module(script)
     for name, make in list(vars(script).items()):
         if getattr(make, "__module__", "") == path.stem and not name.startswith("_"):
-            try:
-                function, batches = make()
-                batches = batches if isinstance(batches, list) else [batches]
-                for index, inputs in enumerate(batches):
-                    record(folder / ("%s.%d" % (name, index)), function, by_name(function, inputs))
-            except Exception:
-                (folder / (name + ".error")).write_text(traceback.format_exc())
+            status = in_its_own_process(record_model, folder, name, make)
+            if status:
+                (folder / (name + ".error")).write_text("CNTK ended with status %d" % status)
+
+
+def record_model(folder, name, make):
+    try:
+        function, batches = make()
+        batches = batches if isinstance(batches, list) else [batches]
+        for index, inputs in enumerate(batches):
+            record(folder / ("%s.%d" % (name, index)), function, by_name(function, inputs))
+    except Exception:
+        (folder / (name + ".error")).write_text(traceback.format_exc())
+
+
+def in_its_own_process(work, *arguments):
+    """The status of a process that does some work: convolutions crash in one that has evaluated much else before."""
+    child = os.fork()
+    if child:
+        return os.waitpid(child, 0)[1]
+    try:
+        work(*arguments)
+        os._exit(0)
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        os._exit(1)
 
 
 if __name__ == "__main__":
