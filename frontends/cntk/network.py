@@ -18,6 +18,8 @@ from nxconvert.formats.cntk.model import INPUT, OUTPUT, PLACEHOLDER, Function, M
 from nxconvert.frontends.cntk.primitives import BLOCK, COMBINE, name_of
 
 _OUTPUT = re.compile(r"(?P<uid>.+)_Output_(?P<index>\d{1,9})", re.DOTALL)
+#: How many functions in blocks are looked at for the names of the blocks.
+_MOST_STEPS = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,8 +256,12 @@ def expand(expansion: Expansion, wanted: Iterable[tuple[str, str]]) -> Network:
 
 
 def _paths(model: Model) -> dict[str, tuple[str, ...]]:
-    """The blocks that each function is in: what a block's root reaches without leaving through its arguments."""
+    """The blocks that each function is in: what a block's root reaches without leaving through its arguments.
+
+    They are for people to read, so that a model in which everything is in thousands of blocks goes without.
+    """
     paths: dict[str, tuple[str, ...]] = {}
+    left = _MOST_STEPS
     blocks = [function for function in model.functions.values() if function.block is not None]
     inside: dict[str, list[Function]] = {}
     for block in blocks:
@@ -266,6 +272,9 @@ def _paths(model: Model) -> dict[str, tuple[str, ...]]:
             function = model.functions.get(uid)
             if function is None or uid in seen:
                 continue
+            left -= 1
+            if left < 0:
+                return {}
             seen.add(uid)
             inside.setdefault(uid, []).append(block)
             for name in function.inputs:

@@ -285,6 +285,14 @@ def test_a_long_chain(command_line: Callable[..., tuple[int, str, str]], tmp_pat
     assert (code, err) == (0, "")
 
 
+def test_everything_in_very_many_blocks(command_line: Callable[..., tuple[int, str, str]], tmp_path: Path) -> None:
+    chain = [function(f"f{i}", NEGATE, [f"f{i - 1}_Output_0" if i else "x"]) for i in range(2000)]
+    blocks = [block(f"b{i}", "f1999", ["x"], {}) for i in range(2000)]
+    (tmp_path / "a.model").write_bytes(dictionary(model("b0", [X], [*chain, *blocks])))
+    code, _, err = command_line(tmp_path / "a.model", tmp_path / "a.nx")
+    assert (code, err) == (0, "")
+
+
 def test_a_large_file(tmp_path: Path) -> None:
     """Of 2 GB and more, the numbers are behind the model; that is told by how a file begins, whatever its size."""
     first, second = np.arange(3, dtype=np.float32), np.arange(3, 9, dtype=np.float32)
