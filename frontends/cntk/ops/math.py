@@ -7,6 +7,7 @@ from collections.abc import Callable
 from nxconvert.frontends.cntk.dynamic import aligned
 from nxconvert.frontends.cntk.network import Network, Source
 from nxconvert.frontends.cntk.signs import is_not_negative, is_positive
+from nxconvert.frontends.cntk.steps import on_steps, on_steps_of_both
 from nxconvert.frontends.cntk.table import Builder, Context, DataType, Tensor, Value, cntk
 from nxconvert.graph import widening
 
@@ -16,7 +17,7 @@ _LEAST = 1.1003e-37
 
 
 def _unary(name: str, function: Callable[[Builder, Value], Value]) -> None:
-    cntk(name)(lambda op, x: x.of(function(op, x.value)))
+    cntk(name)(lambda op, x: on_steps(op, x, lambda value: function(op, value)))
 
 
 def clamped_log(op: Builder, x: Value) -> Value:
@@ -103,6 +104,9 @@ _guarded("Reciprocal", _reciprocal, "Reciprocal", is_positive)
 def _binary(name: str, function: Callable[[Builder, Value, Value], Value]) -> None:
     @cntk(name)
     def lowering(op: Builder, a: Tensor, b: Tensor) -> Tensor:
+        result = on_steps_of_both(op, a, b, lambda x, y: function(op, x, y))
+        if result is not None:
+            return result
         (x, y), axes = aligned(op, a, b)
         return Tensor(function(op, x, y), axes)
 

@@ -6,6 +6,7 @@ CNTK 2.7); the time constants matter while a model is trained only.
 
 from __future__ import annotations
 
+from nxconvert.frontends.cntk.steps import on_steps, steps_of
 from nxconvert.frontends.cntk.table import Builder, DataType, LoweringError, Tensor, cntk
 
 
@@ -32,8 +33,8 @@ def batch_normalization(
     if spatial:
         channels = x.dims[0]
         values = [op.reshape(value, (channels,)) for value in values]
-        if x.nd == 1:
-            return x.of(op.BatchNormalization(x.value, *values, epsilon=epsilon))
+        if x.nd == 1 or steps_of(x) is not None:
+            return on_steps(op, x, lambda value: op.BatchNormalization(value, *values, epsilon=epsilon))
         values = [op.reshape(value, (channels, *[1] * (x.rank - 1))) for value in values]
     else:
         values = [op.reshape(value, x.dims) for value in values]

@@ -13,7 +13,9 @@ from typing import Any, cast
 import numpy as np
 
 from nxconvert.frontends.cntk.ops.window import Slide, ceil_div, centered, is_said, place, row_major
+from nxconvert.frontends.cntk.steps import sequences_of, steps_of
 from nxconvert.frontends.cntk.table import (
+    Axes,
     Bools,
     Builder,
     Context,
@@ -92,7 +94,10 @@ def pooling(
             return _largest(op, value, along, places=_is_put_back(context))
         return _mean(op, value, along, include_pad=includePad)
 
-    return _over_axes(op, x, slides, pool)
+    steps = steps_of(x)
+    if steps is None:
+        return _over_axes(op, x, slides, pool)
+    return sequences_of(op, _over_axes(op, Tensor(steps, Axes(True)), slides, pool).value, x)
 
 
 def _is_put_back(context: Context) -> bool:
