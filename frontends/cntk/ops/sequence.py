@@ -107,8 +107,9 @@ def where(
     else:
         longest = op.symbol_of(op.ReduceMax(total, keepdims=0), "steps", low=1)
         made = context.new_axis(target, longest, lengths)
-    first = _first_steps if is_count(context.network, context.node.inputs[0]) else _first_steps_at_all
-    return Tensor(op.cast(first(op, total, made.size), condition.dtype), Axes(True, made))
+    if not is_count(context.network, context.node.inputs[0]):
+        total = _greatest_so_far(op, total)
+    return Tensor(op.cast(_first_steps(op, total, made.size), condition.dtype), Axes(True, made))
 
 
 def _first_steps(op: Builder, total: Value, size: Int) -> Value:
@@ -123,12 +124,20 @@ def _first_steps(op: Builder, total: Value, size: Int) -> Value:
     return _cut(op, op.CumSum(steps, 1), size)
 
 
-def _first_steps_at_all(op: Builder, total: Value, size: Int) -> Value:
-    """The same where totals may fall again."""
-    place = op.Unsqueeze(op.Range(0, size, 1), [1])
-    reached = op.Greater(op.Unsqueeze(total, [1]), place)
-    index: Value = op.ArgMax(op.cast(reached, DataType.INT32), axis=2, keepdims=0)
-    return index
+def _greatest_so_far(op: Builder, total: Value) -> Value:
+    """For each step the greatest of the totals up to it, and of 0, [batch, steps]."""
+    batch, _ = total.dims
+    body = op.child()
+    before, now = (body.input(name, DataType.INT64, (batch,)) for name in ("before", "now"))
+    greatest = body.Max(before, now)
+    attributes = {
+        "body": body.graph([greatest, greatest], "greatest"),
+        "num_scan_inputs": 1,
+        "scan_input_axes": [1],
+        "scan_output_axes": [1],
+    }
+    types = [TensorType(DataType.INT64, (batch,)), TensorType(DataType.INT64, total.dims)]
+    return op.node("Scan", [op.expand(op.const([0]), (batch,)), total], attributes, types)[1]
 
 
 def _slice_steps(op: Builder, condition: Tensor, limits: Bounds, batch: Int, target: str | None, size: int) -> Tensor:
