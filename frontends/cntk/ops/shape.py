@@ -27,7 +27,6 @@ from nxconvert.graph.dims import floordiv, product, require
 _ALL_STATIC, _END = 2147483646, 2147483644
 # Behind the end of every axis; its negative is before the beginning of every one.
 _LAST = 2**31 - 1
-_FREE = -3
 
 
 #: How many axes a splice may add.
@@ -117,18 +116,11 @@ def _bound(each: Axis, rank: int) -> int:
 
 
 def _inferred(sizes: Sequence[int], replaced: Sequence[Int]) -> list[Int]:
-    """Sizes of as many elements as those that they replace, with numbers for those that say none.
-
-    If there are several, a free size is one that has been free before.
-    """
-    found: list[Int | None] = [n if n >= 0 else None for n in sizes]
-    if found.count(None) > 1:
-        free = iter([size for size in replaced if not isinstance(size, int)])
-        found = [next(free, None) if n == _FREE else size for n, size in zip(sizes, found, strict=True)]
-    known = [size for size in found if size is not None]
-    if found.count(None) > 1:
+    """Sizes of as many elements as those that they replace: the one that is free or to be inferred says no number."""
+    known = [size for size in sizes if size >= 0]
+    if len(sizes) - len(known) > 1:
         raise LoweringError("more than one size of a shape is to be inferred")
-    return [floordiv(product(replaced), product(known)) if size is None else size for size in found]
+    return [size if size >= 0 else floordiv(product(replaced), product(known)) for size in sizes]
 
 
 @cntk("Squeeze")

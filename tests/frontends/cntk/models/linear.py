@@ -53,3 +53,28 @@ def products_of_vectors_and_numbers():
     y = cntk.input_variable((3, 2), name="y")
     products = [cntk.times(x, y), cntk.times_transpose(x, x), cntk.times(x, x * 2)]
     return cntk.combine(products), [{"x": _random(n, 3), "y": _random(n, 3, 2)} for n in (3, 1)]
+
+
+def products_over_a_free_axis():
+    x = cntk.input_variable((cntk.FreeDimension, 4), name="x")
+    products = [
+        cntk.times_transpose(x, x),
+        cntk.times(cntk.transpose(x, (1, 0)), x),
+        cntk.times(x, cntk.Parameter(init=_random(4, 5, 2)), 2),
+    ]
+    return cntk.combine(products), [{"x": _random(2, n, 4)} for n in (3, 1)]
+
+
+def products_with_all_steps():
+    x = cntk.sequence.input_variable(4, name="x")
+    steps = cntk.sequence.unpack(x, 0, True)
+    scores = cntk.times_transpose(x, cntk.sequence.broadcast_as(steps, x))
+    return cntk.combine([scores, cntk.times_transpose(steps, steps)]), {"x": [_random(n, 4) for n in (3, 1, 5)]}
+
+
+def products_in_a_recurrence():
+    x = cntk.sequence.input_variable((2, 3), name="x")
+    h = cntk.placeholder()
+    before = cntk.sequence.past_value(h, cntk.Constant(_random(2, 3)))
+    state = cntk.tanh(cntk.times(before, cntk.Constant(_random(2, 3, 2, 3)), 2) + x)
+    return state.replace_placeholders({h: state}), {"x": [_random(n, 2, 3) for n in (3, 1, 5)]}
