@@ -28,6 +28,12 @@ def _columns(op: Builder, *tensors: Tensor) -> list[Value]:
     return columns
 
 
+def _integer(x: Tensor, what: str) -> int:
+    if x.value.array is None or x.value.array.size != 1:
+        raise LoweringError(f"{what} is no constant")
+    return int(x.value.array.item())
+
+
 def _total(op: Builder, x: Value) -> Tensor:
     return Tensor(op.ReduceSum(x, keepdims=0))
 
@@ -49,9 +55,10 @@ def cross_entropy_with_softmax(op: Builder, output: Tensor, target: Tensor) -> T
 
 
 @cntk("Logistic")
-def logistic(op: Builder, target: Tensor, output: Tensor, weight: Tensor | None = None) -> Tensor:
+def logistic(op: Builder, target: Tensor, output: Tensor, weight: Tensor | None = None, *, context: Context) -> Tensor:
     """The negative logarithm of the probability that is given to 1 or 0, whichever it should be; in between, of 1 - y -
-    p + 2 y p. Weights of samples are relative: the mean is weighted, and taken as often as there are samples.
+    p + 2 y p. Weights of samples are relative: the mean is weighted, and taken as often as there are columns, those in
+    which there is no step among them.
     """
     tensors = (target, output) if weight is None else (target, output, weight)
     y, p, *weights = _columns(op, *tensors)
@@ -61,8 +68,9 @@ def logistic(op: Builder, target: Tensor, output: Tensor, weight: Tensor | None 
         return Tensor(op.Neg(op.ReduceSum(logarithm, keepdims=0)))
     w = weights[0]
     mean = op.Div(op.ReduceSum(op.Mul(w, logarithm), keepdims=0), op.ReduceSum(w, keepdims=0))
-    samples = op.cast(op.dim_value(y.dims[0]), y.etype)
-    return Tensor(op.Neg(op.Mul(mean, samples)))
+    seq = aligned(op, *tensors)[1].seq
+    columns = y.dims[0] if seq is None else Columns(op, seq, context.batch).count
+    return Tensor(op.Neg(op.Mul(mean, op.cast(op.dim_value(columns), y.etype))))
 
 
 @cntk("ClassificationError")
@@ -74,10 +82,8 @@ def classification_error(op: Builder, output: Tensor, target: Tensor, count: Ten
     right = op.ArgMax(b, axis=1, keepdims=1)
     if count is None:
         found = op.ArgMax(a, axis=1, keepdims=1)
-    elif count.value.array is None:
-        raise LoweringError("how many of the largest elements count is no constant")
     else:
-        _, found = op.TopK(a, [int(count.value.array)], axis=1)
+        _, found = op.TopK(a, [_integer(count, "the number of the largest elements that count")], axis=1)
     hit = op.ReduceMax(op.cast(op.Equal(found, right), DataType.INT32), [1], keepdims=0)
     return _total(op, op.cast(op.Sub(1, hit), output.dtype))
 
@@ -108,9 +114,7 @@ def cos_distance_with_negative_samples(
     The order is that of CNTK's columns (:class:`~nxconvert.frontends.cntk.columns.Columns`); after the last one comes
     the first one again, and the cosine of one in which there is no step is 0.
     """
-    if shift.value.array is None or negatives.value.array is None:
-        raise LoweringError("the shift and the number of negative samples are no constants")
-    first, count = int(shift.value.array), int(negatives.value.array)
+    first, count = _integer(shift, "the shift"), _integer(negatives, "the number of negative samples")
     axes = aligned(op, left, right)[1]
     columns = Columns(op, axes.seq, context.batch) if axes.seq is not None else None
     rows = []

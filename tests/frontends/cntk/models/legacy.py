@@ -8,7 +8,7 @@ from pathlib import Path
 
 import cntk
 import numpy as np
-from legacy_files import Legacy, f64, i32, matrix, shape, u64
+from legacy_files import Legacy, f32, f64, i32, matrix, shape, u64
 
 CHANNELS, MAPS = 3, 4
 LENGTHS = (5, 2, 4)
@@ -497,3 +497,59 @@ def a_word_that_is_no_section():
     n.node("InputValue", "ENodeList", [], n.input((3,), "__noSequenceAxis"))
     n.node("Abs", "BMAT", ["ENodeList"])
     return _loaded(n, {"ENodeList": _random(2, 3)})
+
+
+def edit_distances():
+    n = Legacy(12)
+    n.node("InputValue", "a", [], n.input((3,)))
+    n.node("InputValue", "b", [], n.input((3,)))
+    penalties = b"".join(map(f32, (0.7, 1.3, 2))) + bytes([1]) + u64(1) + u64(1)
+    n.node("EditDistanceError", "z", ["a", "b"], penalties)
+    return _loaded(n, {name: _sequences(3) for name in "ab"})
+
+
+def _criterion(kind, labels, outputs, **others):
+    """Labels come first."""
+    n = Legacy(12)
+    feeds = dict({"labels": labels, "outputs": outputs}, **others)
+    for name, data in feeds.items():
+        n.node("InputValue", name, [], n.input(data[0].shape[1:]))
+    n.node(kind, "z", list(feeds))
+    return _loaded(n, feeds)
+
+
+def _labels():
+    return [np.eye(3, dtype=np.float32)[np.random.randint(3, size=length)] for length in LENGTHS]
+
+
+def cross_entropy_of_labels_and_outputs():
+    return _criterion("CrossEntropyWithSoftmax", _labels(), _sequences(3))
+
+
+def errors_of_labels_and_outputs():
+    return _criterion("ErrorPrediction", _labels(), _sequences(3))
+
+
+def squares_of_labels_and_outputs():
+    return _criterion("SquareError", _labels(), _sequences(3))
+
+
+def logistic_of_labels_outputs_and_weights():
+    chances = [abs(each) % 1 for each in _sequences(1)]
+    labels = [np.round(abs(each) % 1) for each in _sequences(1)]
+    return _criterion("Logistic", labels, chances, weights=[abs(each) for each in _sequences(1)])
+
+
+def ranks_of_gains_and_outputs():
+    gains, groups = (np.array(x, np.float32).reshape(5, 1, 1) for x in ([5, 2, 1, 3, 0], [1, 1, 1, 2, 2]))
+    return _criterion("LambdaRank", list(gains), list(_random(5, 1, 1)), groups=list(groups))
+
+
+def cosines_with_other_samples():
+    n = Legacy(12)
+    for name in "ab":
+        n.node("InputValue", name, [], n.input((3,)))
+    for name, number in (("shift", 1), ("negatives", 2)):
+        n.node("LearnableParameter", name, [], n.parameter(np.float32([[number]]), rate=0))
+    n.node("CosDistanceWithNegativeSamples", "z", ["a", "b", "shift", "negatives"])
+    return _loaded(n, {name: _sequences(3) for name in "ab"})
