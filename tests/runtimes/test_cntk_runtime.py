@@ -109,3 +109,12 @@ def test_checks_of_converted_models_ask_cntk(name: str, tmp_path: Path) -> None:
     report.raise_for_mismatch()
     assert report.source_runtime == "CNTK (2.7)"
     assert sum(not run.skipped for run in report.runs) >= 3
+
+
+@real
+def test_lengths_are_called_like_the_first_input_that_is_kept(tmp_path: Path) -> None:
+    source = FIXTURES.parent / "cntk_files" / "labelled.model"
+    runner = Cntk().load(source)
+    assert runner.inputs[0] == "label"
+    assert list(nxconvert.convert(source, tmp_path / "out.nx").inputs) == ["words", "words_lengths"]
+    assert nxconvert.check(source, tmp_path / "out.nx").ok

@@ -87,7 +87,7 @@ class Model:
     def _called(self, output: Any) -> str:
         """What an output is called; one that is not the first of its function has its number after that."""
         uid, _, index = output.uid.rpartition("_Output_")
-        owner = output.owner
+        owner = output.owner if output.is_output else None
         name = owner.name if owner is not None else output.name
         if not name and len(self.function.outputs) == 1:
             name = self.function.root_function.name
@@ -140,7 +140,9 @@ class Model:
         array, axis = arrays[name], sequence_axis(self.arguments[name]) or ""
         if array.ndim < 2:
             raise ValueError("the input %r is to be [batch, sequence, ...]" % name)
-        lengths = arrays.get(self.first[axis] + LENGTHS, [array.shape[1]] * len(array))
+        # They are called like the first input of those that a converted model has kept.
+        given = [other + LENGTHS for other, each in self.arguments.items() if (sequence_axis(each) or "") == axis]
+        lengths = next((arrays[other] for other in given if other in arrays), [array.shape[1]] * len(array))
         if len(lengths) != len(array) or any(not 1 <= length <= array.shape[1] for length in lengths):
             raise ValueError("%s%s is to be from 1 to %d for each of the batch" % (name, LENGTHS, array.shape[1]))
         self._sizes[axis] = array.shape[1]
