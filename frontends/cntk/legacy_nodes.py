@@ -31,6 +31,7 @@ _REDUCED = {0: Axis(ALL_STATIC, "AllStaticAxes", False), -1: Axis(ALL, "AllAxes"
 #: The classes whose functions have another name.
 FUNCTIONS = {
     "ColumnElementTimes": "ElementTimes", "Cosine": "Cos", "CustomProxyOpNode": "CustomProxyOp",
+    "DiagTimes": "ElementTimes",
     "ErrorPrediction": "ClassificationError", "ExponentialLinearUnit": "ELU", "If": "Select", "NDCG1Eval": "NDCG",
     "ReconcileMBLayout": "ReconcileDynamicAxis", "RectifiedLinear": "ReLU", "RowElementTimes": "ElementTimes",
     "Scale": "ElementTimes", "SquareError": "SquaredError", "SumElements": "SumAll", "ToBatchAxis": "ToBatch",
@@ -91,13 +92,6 @@ def _lookup(c: Conversion, node: Node, inputs: list[str]) -> None:
     words = c.emit(node, "Reshape", [x], _reshaped((table.shape[0], -1)), "words")
     found = c.emit(node, "Times", [weights, words], {"outputRank": 1, "inferInputRankToMap": -1}, "found")
     c.emit(node, "Reshape", [found], _reshaped((-1,)))
-
-
-def _diagonal_times(c: Conversion, node: Node, inputs: list[str]) -> None:
-    """The elements of a sample, each with its factor; the factors are a matrix of one column."""
-    factors, x = inputs
-    flat = c.emit(node, "Reshape", [factors], _reshaped((-1,)), "factors")
-    c.emit(node, "ElementTimes", [flat, x], {})
 
 
 def _khatri_rao(c: Conversion, node: Node, inputs: list[str]) -> None:
@@ -406,7 +400,6 @@ BUILDERS: dict[str, Build] = {
     "Crop": _crop,
     "CrossEntropy": _cross_entropy,
     "Delay": _delay,
-    "DiagTimes": _diagonal_times,
     "EditDistanceError": _emits("EditDistanceError", _edit_distance),
     "EyeLikeOp": _emits("EyeLikeOp", lambda node: {"OutputSparse": node.fields["sparse"]}),
     "ForwardBackward": _emits(

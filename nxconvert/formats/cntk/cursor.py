@@ -120,6 +120,15 @@ class Cursor:
             self._at -= len(raw) + 2
             raise self.damaged("text is no UTF-16") from None
 
+    def bytes(self) -> bytes:
+        """Bytes up to the zero at their end."""
+        end = self.file.mmap.find(b"\0", self._at, min(self.file.size, self._at + _MAX_TEXT))
+        if end < 0:
+            raise self.damaged("text has no end")
+        raw = self.file.mmap[self._at : end]
+        self._at = end + 1
+        return raw
+
     def skips(self, word: str) -> bool:
         """Whether a word comes next, which is then read."""
         raw = f"{word}\0".encode("utf-16-le")

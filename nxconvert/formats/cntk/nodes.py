@@ -20,10 +20,10 @@ _SILENT = """
     Abs Acos Asin Asinh Assign Atan Atanh Cast ClassBasedCrossEntropyWithSoftmax ClassificationError Clip
     ColumnElementTimes ConstantOp CosDistance CosDistanceWithNegativeSamples Cosh Cosine CrossEntropy
     CrossEntropyWithSoftmax CustomProxyOp CustomProxyOpNode DiagTimes Diagonal DummyCriterion DynamicAxis
-    ElementTimes Equal ErrorPrediction Exp ExponentialLinearUnit Floor Gather GatherPacked Greater GreaterEqual
-    Hardmax If KhatriRaoProduct LabelsToGraph LambdaRank Less LessEqual Log LogPlus LogSoftmax Logistic LookupTable
-    MatrixL1Reg MatrixL2Reg Minus NDCG1Eval Negate NotEqual OneHot OutputMultiplexer PackedIndex Pad Padding Pass
-    PerDimMeanVarDeNormalization PerDimMeanVarDeNormalizationNode PerDimMeanVarNormalization
+    ElementTimes EpochAccumulator Equal ErrorPrediction Exp ExponentialLinearUnit Floor Gather GatherPacked Greater
+    GreaterEqual Hardmax If KhatriRaoProduct LabelsToGraph LambdaRank Less LessEqual Log LogPlus LogSoftmax Logistic
+    LookupTable MatrixL1Reg MatrixL2Reg Minus NDCG1Eval Negate NotEqual OneHot OutputMultiplexer PackedIndex Pad
+    Padding Pass PerDimMeanVarDeNormalization PerDimMeanVarDeNormalizationNode PerDimMeanVarNormalization
     PerDimMeanVarNormalizationNode Plus Pow RandomDistribution Reciprocal ReconcileDynamicAxis ReconcileMBLayout
     RectifiedLinear RowElementTimes Scale ScatterPacked SequenceWithSoftmax Sigmoid Sin Sinh Softmax Sqrt
     SquareError StableSigmoid StopGradient StraightThrough SumColumnElements SumElements Tan Tanh ToBatch
@@ -206,6 +206,23 @@ def _edit_distance(c: Cursor) -> Fields:
     return fields | {"ignored": c.sizes()}
 
 
+def _trace(c: Cursor) -> Fields:
+    """What is logged, when, and how; the numbers pass through."""
+    message = c.text()
+    c.uint64(), c.uint64(), c.flag(), c.flag(), c.text(), c.flag(), c.flag()
+    for _ in range(8):
+        c.bytes()
+    c.uint64(), c.uint64()
+    return {"message": message}
+
+
+def _lattices(c: Cursor) -> Fields:
+    """Paths, factors, flags, of a criterion."""
+    paths = [c.text() for _ in range(5)]
+    factors, flags = [c.float64() for _ in range(6)], [c.flag() for _ in range(2)]
+    return {"paths": paths, "factors": factors, "flags": flags}
+
+
 CLASSES: dict[str, Callable[[Cursor], Fields]] = {
     **dict.fromkeys(_SILENT, _nothing),
     "AveragePooling": _image_pooling,
@@ -223,6 +240,7 @@ CLASSES: dict[str, Callable[[Cursor], Fields]] = {
     "InputValue": _input,
     "InvStdDev": _precomputed,
     "LearnableParameter": _parameter,
+    "LatticeSequenceWithSoftmax": _lattices,
     "LegacyReshape": lambda c: {"rows": c.uint64(), "shape": c.shape(old=True)},
     "MaxPooling": _image_pooling,
     "MaxUnpooling": _filter,
@@ -245,6 +263,7 @@ CLASSES: dict[str, Callable[[Cursor], Fields]] = {
     "SparseInputValue": _input,
     "Times": _product,
     "ToSequence": lambda c: {"axis": c.text()},
+    "Trace": _trace,
     "Transpose": _transpose,
     "TransposeDimensions": _transpose,
     "TransposeTimes": _product,

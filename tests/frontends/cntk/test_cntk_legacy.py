@@ -20,7 +20,7 @@ from nxconvert.frontends.cntk.legacy import read_legacy
 from nxconvert.frontends.cntk.network import Expansion, Network, expand, root_outputs
 from tests.conformance import cntk_cases
 from tests.frontends.cntk.harness import models, recorded
-from tests.frontends.cntk.models.legacy_files import Legacy, i32, u32, u64
+from tests.frontends.cntk.models.legacy_files import Legacy, i32, text, u8, u32, u64
 
 Run = Callable[..., dict[str, np.ndarray]]
 FIXTURE = Path(__file__).parents[3] / "fixtures" / "cntk_files" / "legacy.zip"
@@ -80,14 +80,6 @@ class TestNodes:
         expected = (x.reshape(2, 2, 3) @ table).reshape(2, 4)
         np.testing.assert_allclose(run(n, x=x)["z"], expected, rtol=1e-5)
 
-    def test_diagonals(self, run: Run) -> None:
-        n = self.network(x=(3,))
-        factors = random(1, 3)
-        n.node("LearnableParameter", "d", [], n.parameter(factors))
-        n.node("DiagTimes", "z", ["d", "x"])
-        x = random(2, 3)
-        np.testing.assert_allclose(run(n, x=x)["z"], x * factors[0], rtol=1e-6)
-
     def test_rows_that_are_repeated(self, run: Run) -> None:
         n = self.network(x=(3,))
         n.node("RowRepeat", "z", ["x"], u64(3))
@@ -122,6 +114,15 @@ class TestNodes:
         n.node("LegacyReshape", "z", ["x"], u64(6) + u32(3) + u32(0) + u64(2) + u64(1))
         x = random(2, 6)
         np.testing.assert_array_equal(run(n, x=x)["z"], x.reshape(2, 2, 3, 1))
+
+    def test_traces(self, run: Run) -> None:
+        """What is logged passes through."""
+        n = self.network(x=(3,))
+        options = u8(0) + text("labels") + u8(0) + u8(0) + b"".join(bytes([65 + i, 0]) for i in range(8))
+        n.node("Trace", "t", ["x"], text("here") + u64(10) + u64(100) + u8(0) + options + u64(1 << 63) + u64(3))
+        n.node("Negate", "z", ["t"])
+        x = random(2, 3)
+        np.testing.assert_array_equal(run(n, x=x)["z"], -x)
 
     def test_orders_of_axes(self, run: Run) -> None:
         n = self.network(25, x=(4, 3, 2))

@@ -447,7 +447,8 @@ def old_names_of_products():
     n.node("LearnableParameter", "b", [], n.parameter(_random(1, 1)))
     n.node("ColumnElementTimes", "first", ["features", "a"])
     n.node("RowElementTimes", "second", ["first", "b"])
-    n.node("Scale", "z", ["b", "second"])
+    n.node("Scale", "third", ["b", "second"])
+    n.node("DiagTimes", "z", ["a", "third"])
     return _loaded(n, {"features": _batch(4)})
 
 
