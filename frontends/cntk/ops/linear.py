@@ -6,6 +6,7 @@ Files list the right operand before the left one. Sources of the semantics: CNTK
 from __future__ import annotations
 
 from nxconvert.frontends.cntk.dynamic import Axes, aligned, masked, widest
+from nxconvert.frontends.cntk.steps import sequences_of, steps_of
 from nxconvert.frontends.cntk.table import Builder, Int, LoweringError, Tensor, cntk
 from nxconvert.graph.dims import product, require
 
@@ -24,7 +25,10 @@ def times(op: Builder, right: Tensor, left: Tensor, *, outputRank: int, inferInp
         )
     if right.rank == 2 and contracted == 1:
         right, contracted = _unfolded(op, left, right)
-    return _contract(op, left, right, contracted)
+    steps = None if right.nd else steps_of(left)
+    if steps is None:
+        return _contract(op, left, right, contracted)
+    return sequences_of(op, _contract(op, Tensor(steps, Axes(True)), right, contracted).value, left)
 
 
 def _unfolded(op: Builder, left: Tensor, right: Tensor) -> tuple[Tensor, int]:

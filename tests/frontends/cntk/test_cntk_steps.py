@@ -10,6 +10,7 @@ from tests.frontends.cntk.harness import check, models
 
 NODES = {
     "layers": "Reshape Conv Relu MaxPool Conv Tanh AveragePool Shape Concat Reshape",
+    "layers_before_dense_ones": "Reshape Conv Relu Reshape Gemm Tanh Gemm Shape Concat Reshape",
     "layers_that_are_passed_by": "Reshape Conv Relu Conv Add Relu Shape Concat Reshape Mul",
 }
 

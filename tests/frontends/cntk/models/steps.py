@@ -39,3 +39,9 @@ def steps_by_what_is_of_the_whole_sequence():
     weight = cntk.input_variable((2, 3, 4), name="weight")
     y = cntk.relu(_layer(x, 2)) * cntk.sequence.broadcast_as(weight, x)
     return cntk.sequence.reduce_sum(y) - weight, dict(_steps(2, 3, 4), weight=_random(3, 2, 3, 4))
+
+
+def layers_before_dense_ones():
+    x = cntk.sequence.input_variable((2, 4, 5), name="x")
+    y = cntk.layers.Dense(6, activation=cntk.tanh, init_bias=0.3)(cntk.relu(_layer(x, 3)))
+    return cntk.layers.Dense(4)(y), _steps(2, 4, 5)
