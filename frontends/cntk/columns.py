@@ -11,6 +11,8 @@ from __future__ import annotations
 import onnx_ir as ir
 
 from nxconvert.frontends.cntk.dynamic import Axes, Seq, Tensor, masked
+from nxconvert.frontends.cntk.network import Result
+from nxconvert.frontends.cntk.table import Context
 from nxconvert.graph.builder import Builder, TensorType, Value
 from nxconvert.graph.dims import Int
 
@@ -61,3 +63,12 @@ def _placement(op: Builder, seq: Seq, batch: Int) -> tuple[Value, Value]:
     attributes = {"body": graph, "num_scan_inputs": 1}
     _, row, start = op.node("Scan", [nothing, seq.lengths], attributes, types)
     return row, start
+
+
+def warn_of_empty_columns(context: Context, axes: Axes) -> None:
+    """Says that results differ from CNTK's where that counts what it computed for columns in which there is no step."""
+    if axes.seq is not None and any(isinstance(source, Result) for source in context.node.inputs):
+        context.warn(
+            f"where sequences differ in length, CNTK's {context.node.op} counts whatever was computed behind their "
+            "ends; here that is 0"
+        )

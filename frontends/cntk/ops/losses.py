@@ -7,8 +7,8 @@ which give a number for each sample; the functions themselves are in older files
 
 from __future__ import annotations
 
-from nxconvert.frontends.cntk.columns import Columns
-from nxconvert.frontends.cntk.dynamic import Axes, aligned, leading_dims, packed, with_axes
+from nxconvert.frontends.cntk.columns import Columns, warn_of_empty_columns
+from nxconvert.frontends.cntk.dynamic import Axes, aligned, joined, leading_dims, packed, with_axes
 from nxconvert.frontends.cntk.ops.math import clamped_log
 from nxconvert.frontends.cntk.table import Builder, Context, DataType, LoweringError, Tensor, Value, cntk
 from nxconvert.graph.dims import product
@@ -61,6 +61,8 @@ def logistic(op: Builder, target: Tensor, output: Tensor, weight: Tensor | None 
     which there is no step among them.
     """
     tensors = (target, output) if weight is None else (target, output, weight)
+    axes = joined(tensors)
+    warn_of_empty_columns(context, axes)
     y, p, *weights = _columns(op, *tensors)
     chance = op.Sub(op.Add(op.Mul(op.Mul(y, p), 2.0), op.Sub(1.0, y)), p)
     logarithm = clamped_log(op, chance)
@@ -68,8 +70,7 @@ def logistic(op: Builder, target: Tensor, output: Tensor, weight: Tensor | None 
         return Tensor(op.Neg(op.ReduceSum(logarithm, keepdims=0)))
     w = weights[0]
     mean = op.Div(op.ReduceSum(op.Mul(w, logarithm), keepdims=0), op.ReduceSum(w, keepdims=0))
-    seq = aligned(op, *tensors)[1].seq
-    columns = y.dims[0] if seq is None else Columns(op, seq, context.batch).count
+    columns = y.dims[0] if axes.seq is None else Columns(op, axes.seq, context.batch).count
     return Tensor(op.Neg(op.Mul(mean, op.cast(op.dim_value(columns), y.etype))))
 
 

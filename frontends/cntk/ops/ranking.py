@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from nxconvert.frontends.cntk.columns import Columns
+from nxconvert.frontends.cntk.columns import Columns, warn_of_empty_columns
 from nxconvert.frontends.cntk.dynamic import aligned, leading_dims
 from nxconvert.frontends.cntk.table import Builder, Context, DataType, Int, LoweringError, Tensor, Value, cntk
 from nxconvert.graph.dims import product
@@ -59,6 +59,7 @@ def _rows(op: Builder, context: Context, *tensors: Tensor) -> list[Value]:
     _, axes = aligned(op, *tensors)
     if not axes.batch or any(x.axes.count != axes.count for x in tensors):
         raise LoweringError("what is ranked is no batch of numbers")
+    warn_of_empty_columns(context, axes)
     columns = Columns(op, axes.seq, context.batch) if axes.seq is not None else None
     rows = []
     for x in tensors:
