@@ -225,6 +225,8 @@ def compare(name: str, expected: np.ndarray | None, actual: np.ndarray | None, r
         return OutputDiff(name=name, ok=False, problem=f"only the {'target' if expected is None else 'source'} has it")
     if expected.dtype.kind == "c" != actual.dtype.kind:
         expected = pairs(expected)
+    if isinstance(expected, np.ma.MaskedArray):
+        expected, actual = _unmasked(expected, actual)
     text = expected.dtype.kind in _TEXT and actual.dtype.kind in _TEXT
     if expected.dtype != actual.dtype and not text:
         problem = f"its dtype is {actual.dtype} and should be {expected.dtype}"
@@ -232,8 +234,6 @@ def compare(name: str, expected: np.ndarray | None, actual: np.ndarray | None, r
     if expected.shape != actual.shape:
         problem = f"its shape is {list(actual.shape)} and should be {list(expected.shape)}"
         return OutputDiff(name=name, ok=False, problem=problem)
-    if isinstance(expected, np.ma.MaskedArray):  # what is masked may be anything
-        expected, actual = expected.data, np.where(np.ma.getmaskarray(expected), expected.data, actual)
     if text:
         different = int(np.sum(expected.astype(str) != actual.astype(str)))
         problem = f"{different} of {expected.size} texts differ" if different else ""
@@ -249,6 +249,14 @@ def compare(name: str, expected: np.ndarray | None, actual: np.ndarray | None, r
         max_rel=max_abs / largest if largest else (0.0 if max_abs == 0 else float("inf")),
         problem=f"{wrong} of {expected.size} elements differ, by {max_abs:.3g} at most" if wrong else "",
     )
+
+
+def _unmasked(expected: np.ma.MaskedArray, actual: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """A batch of sequences, and one that may be padded further, equal in what follows the sequences: it is anything."""
+    actual = actual[:, : expected.shape[1]] if actual.ndim > 1 else actual
+    if actual.shape == expected.shape:
+        actual = np.where(np.ma.getmaskarray(expected), expected.data, actual)
+    return expected.data, actual
 
 
 def _difference(expected: np.ndarray, actual: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

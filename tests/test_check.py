@@ -291,3 +291,12 @@ class TestAgainstTorch:
         assert {output.name for output in report.outputs} == {"output", "total_out"}
         wrong = save_onnx(HEADER + graph + "{ total_out = Identity(total)\n s = Add(total, x)\n output = Neg(s) }")
         assert not nxconvert.check(source, wrong).ok
+
+
+def test_what_is_masked_may_be_anything_and_may_be_padded_further() -> None:
+    expected = np.ma.MaskedArray(np.array([[1.0, 0.0], [2.0, 3.0]], np.float32), [[False, True], [False, False]])
+    fitting = np.array([[1, np.nan, 7], [2, 3, 8]], np.float32)
+    assert compare("y", expected, fitting, 1e-3, 1e-5).ok
+    assert not compare("y", expected, np.array([[1, 0], [2, 4]], np.float32), 1e-3, 1e-5).ok
+    assert not compare("y", expected, fitting[:, :1], 1e-3, 1e-5).ok
+    assert not compare("y", expected, fitting.astype(np.float64), 1e-3, 1e-5).ok

@@ -55,7 +55,8 @@ class CntkRunner:
     """One model, loaded by a process that lives as long as this object and is started anew if it dies.
 
     Inputs and outputs are [batch, sequence, *shape] as those of converted models, with the lengths of sequences in
-    ``NAME_lengths``. What follows a sequence in an output is masked.
+    ``NAME_lengths``. What follows a sequence in an output is masked. An axis that the model makes is as large as its
+    longest sequence, which it need not be in converted models.
     """
 
     def __init__(self, path: Path) -> None:
@@ -87,12 +88,10 @@ class CntkRunner:
 
 
 def _masked(array: np.ndarray, lengths: Sequence[int]) -> np.ndarray:
-    """A batch of sequences, with what follows each of them masked, if anything does."""
+    """A batch of sequences, with what follows each of them masked."""
     import numpy as np
 
     behind = np.arange(array.shape[1]) >= np.array(lengths)[:, None]
-    if not behind.any():
-        return array
     mask = np.broadcast_to(behind.reshape(*behind.shape, *(1,) * (array.ndim - 2)), array.shape)
     return np.ma.MaskedArray(array, mask)
 

@@ -59,7 +59,7 @@ def test_without_lengths_all_sequences_are_as_long_as_the_axis() -> None:
     full = np.nan_to_num(words)
     runner = Cntk().load(TAGGER / "model.model")
     got = runner({"words": full})["tags"]
-    assert not np.ma.isMaskedArray(got)
+    assert not np.ma.is_masked(got)
     np.testing.assert_array_equal(got, runner({"words": full, "words_lengths": np.array([7, 7, 7])})["tags"])
 
 

@@ -86,13 +86,14 @@ class Model:
 
     def _called(self, output: Any) -> str:
         """What an output is called; one that is not the first of its function has its number after that."""
+        if not output.is_output:
+            return str(output.name or output.uid)
         uid, _, index = output.uid.rpartition("_Output_")
-        owner = output.owner if output.is_output else None
-        name = owner.name if owner is not None else output.name
+        name = output.owner.name
         if not name and len(self.function.outputs) == 1:
             name = self.function.root_function.name
-        name = name or uid or output.uid
-        return name if index in ("", "0") else "%s.%s" % (name, index)
+        name = name or uid
+        return name if index == "0" else "%s.%s" % (name, index)
 
     def described(self) -> Dict[str, Any]:
         import cntk
