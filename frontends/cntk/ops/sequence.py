@@ -7,11 +7,11 @@ Semantics: measured in CNTK 2.7. ``sequence.first``, ``last``, ``slice``, ``gath
 
 from __future__ import annotations
 
-from nxconvert.frontends.cntk.counts import is_count
 from nxconvert.frontends.cntk.dynamic import leading_dims, masked, with_axes
 from nxconvert.frontends.cntk.idioms import Bounds, bounds, function_of
 from nxconvert.frontends.cntk.network import inputs_of
 from nxconvert.frontends.cntk.ops.conv import steps_left
+from nxconvert.frontends.cntk.signs import is_not_negative
 from nxconvert.frontends.cntk.table import (
     Axes,
     Axis,
@@ -107,7 +107,7 @@ def where(
     else:
         longest = op.symbol_of(op.ReduceMax(total, keepdims=0), "steps", low=1)
         made = context.new_axis(target, longest, lengths)
-    if not is_count(context.network, context.node.inputs[0]):
+    if not is_not_negative(context.network, context.node.inputs[0]):
         total = _greatest_so_far(op, total)
     return Tensor(op.cast(_first_steps(op, total, made.size), condition.dtype), Axes(True, made))
 
