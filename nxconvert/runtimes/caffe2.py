@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nxconvert.errors import ReadError, RunError, RuntimeMissingError
+from nxconvert.errors import ReadError, RunError
+from nxconvert.runtimes.interpreters import Interpreter
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,11 +21,19 @@ if TYPE_CHECKING:
     from nxconvert.formats.caffe2.files import Files
     from nxconvert.plugins import Runner
 
+
 #: Names the interpreter.
 PYTHON = "NXCONVERT_CAFFE2_PYTHON"
-WORKER = Path(__file__).with_name("workers") / "caffe2_worker.py"
-#: How long one call may take, in seconds.
-TIMEOUT = 1800.0
+
+
+def _has_caffe2() -> bool:
+    """Whether this interpreter has Caffe2's bindings. Imports nothing: later PyTorch has the package without them."""
+    spec = importlib.util.find_spec("caffe2")
+    places = spec.submodule_search_locations if spec is not None else None
+    return any(any(Path(place, "python").glob("caffe2_pybind11_state*")) for place in places or ())
+
+
+_INTERPRETER = Interpreter(PYTHON, "Caffe2", "that of PyTorch 1.4, say", "caffe2_worker.py", _has_caffe2)
 
 
 class Caffe2:
@@ -37,13 +45,7 @@ class Caffe2:
     rank = 10
 
     def available(self) -> str | None:
-        named = os.environ.get(PYTHON)
-        if named:
-            found = Path(named)
-            return None if found.is_file() and os.access(found, os.X_OK) else f"{PYTHON} is {named}, no such program"
-        if _has_caffe2():
-            return None
-        return f"Caffe2 is not installed: set {PYTHON} to a Python that can import it (that of PyTorch 1.4, say)"
+        return _INTERPRETER.missing()
 
     def load(self, path: Path) -> Runner:
         return self._load(path, None)
@@ -53,29 +55,18 @@ class Caffe2:
         return self._load(path, init)
 
     def _load(self, path: Path, init: Path | None) -> Runner:
-        missing = self.available()
-        if missing:
-            raise RuntimeMissingError(f"{path} cannot be run: {missing}")
+        _INTERPRETER.require(path)
         from nxconvert.formats.caffe2.files import find_model
 
         return Caffe2Runner(find_model(path, init, lambda _: None))
-
-
-def _has_caffe2() -> bool:
-    """Whether this interpreter has Caffe2's bindings. Imports nothing: later PyTorch has the package without them."""
-    spec = importlib.util.find_spec("caffe2")
-    places = spec.submodule_search_locations if spec is not None else None
-    return any(any(Path(place, "python").glob("caffe2_pybind11_state*")) for place in places or ())
 
 
 class Caffe2Runner:
     """One model, loaded by a process that lives as long as this object and is started anew if it dies."""
 
     def __init__(self, files: Files) -> None:
-        from nxconvert.runtimes.worker import Worker
-
         self._path, self._files = files.path, files
-        self._worker = Worker([os.environ.get(PYTHON) or sys.executable, "-W", "ignore", str(WORKER)], TIMEOUT)
+        self._worker = _INTERPRETER.worker()
         loaded = self._load()
         self.inputs = tuple(loaded["inputs"])
         self._outputs = list(loaded["outputs"])

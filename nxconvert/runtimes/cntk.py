@@ -8,23 +8,28 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nxconvert.errors import ReadError, RunError, RuntimeMissingError
+from nxconvert.errors import ReadError, RunError
+from nxconvert.runtimes.interpreters import Interpreter
 
 if TYPE_CHECKING:
     import numpy as np
 
     from nxconvert.plugins import Runner
 
+
 #: Names the interpreter.
 PYTHON = "NXCONVERT_CNTK_PYTHON"
-WORKER = Path(__file__).with_name("workers") / "cntk_worker.py"
-#: How long one call may take, in seconds.
-TIMEOUT = 1800.0
+
+
+def _has_cntk() -> bool:
+    return importlib.util.find_spec("_cntk_py") is not None
+
+
+_INTERPRETER = Interpreter(PYTHON, "CNTK", "CNTK 2.7 is there for Python 3.6", "cntk_worker.py", _has_cntk)
 
 
 class Cntk:
@@ -36,18 +41,10 @@ class Cntk:
     rank = 10
 
     def available(self) -> str | None:
-        named = os.environ.get(PYTHON)
-        if named:
-            found = Path(named)
-            return None if found.is_file() and os.access(found, os.X_OK) else f"{PYTHON} is {named}, no such program"
-        if importlib.util.find_spec("_cntk_py") is not None:
-            return None
-        return f"CNTK is not installed: set {PYTHON} to a Python that can import it (CNTK 2.7 is there for Python 3.6)"
+        return _INTERPRETER.missing()
 
     def load(self, path: Path) -> Runner:
-        missing = self.available()
-        if missing:
-            raise RuntimeMissingError(f"{path} cannot be run: {missing}")
+        _INTERPRETER.require(path)
         return CntkRunner(path)
 
 
@@ -60,10 +57,8 @@ class CntkRunner:
     """
 
     def __init__(self, path: Path) -> None:
-        from nxconvert.runtimes.worker import Worker
-
         self._path = path
-        self._worker = Worker([os.environ.get(PYTHON) or sys.executable, "-W", "ignore", str(WORKER)], TIMEOUT)
+        self._worker = _INTERPRETER.worker()
         loaded = self._load()
         self.inputs = (*loaded["inputs"], *loaded["lengths"])
         self.description = f"CNTK ({loaded['version']})"

@@ -200,7 +200,7 @@ def echo(tmp_path: Path) -> Callable[[str], Worker]:
             textwrap.dedent(
                 """
                 import sys, time
-                from nxconvert.runtimes.workers.caffe2_worker import receive, send
+                from nxconvert.runtimes.workers.messages import receive, send
                 while True:
                     header, arrays = receive(sys.stdin.buffer)
                     LINE

@@ -1,54 +1,24 @@
-"""Runs one Caffe2 model for a process that speaks to it through pipes. For the Pythons that Caffe2 has: 3.6 and later.
+"""Runs one Caffe2 model for another process. For the Pythons that Caffe2 has: 3.6 and later.
 
-Nothing of nxconvert is imported here. A message, in both directions, is a header (JSON) and arrays (an npz archive),
-each behind its length as eight bytes, little end first. The header lists the arrays: ``[[name, kind], ...]``, where the
-kind is ``array``, stored under its number, or ``strings``, stored as their lengths (with the shape) and as all their
-bytes. Nothing in a message is ever unpickled.
+Requests (see `messages`):
 
-Requests, by ``command``:
-
+=========== ============================================================== ====================================
+``command`` with                                                           the answer
 =========== ============================================================== ====================================
 ``load``    ``net``: the file of the predict net, or of a predictor; ``init``: ``inputs``, ``outputs``, ``version``
             the file of the init net, or of a database of weights, or null;
             ``net_kind``, ``init_kind``: ``net``, ``text`` or ``minidb``
 ``run``     arrays by blob; ``outputs``: the blobs that are wanted           arrays by blob
 =========== ============================================================== ====================================
-
-An answer with ``error`` says what went wrong.
 """
 
-import io
-import json
-import os
-import struct
-import sys
-from typing import IO, Any, Dict, Iterable, Iterator, List, Optional, Set, Tuple
+from typing import Any, Dict, Iterable, Iterator, List, Optional, Set, Tuple
 
 import numpy as np
+from messages import serve
 
-_LENGTH = struct.Struct("<Q")
 _NETS = ("then_net", "else_net", "cond_net", "loop_net")  # that run in the workspace of their operator
 _DB_READER = "!!PREDICTOR_DBREADER"
-
-
-def main() -> None:
-    # What the framework prints goes to stderr: stdout is for messages.
-    source, sink = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)
-    model = None  # type: Optional[Model]
-    while True:
-        try:
-            header, arrays = receive(source)
-        except EOFError:
-            return
-        try:
-            if header["command"] == "load":
-                model = Model((header["net"], header["net_kind"]), (header["init"], header["init_kind"]))
-                send(sink, {"inputs": model.inputs, "outputs": model.outputs, "version": version()}, {})
-            elif model is not None:
-                send(sink, {}, model.run(arrays, header["outputs"]))
-        except Exception as error:
-            send(sink, {"error": first_line(error)}, {})
 
 
 def first_line(error: Exception) -> str:
@@ -64,60 +34,6 @@ def version() -> str:
         return "torch %s" % torch.__version__
     except ImportError:
         return "built by itself"
-
-
-def receive(stream: IO[bytes]) -> Tuple[Dict[str, Any], Dict[str, Any]]:
-    header = json.loads(read(stream).decode("utf-8"))
-    body = read(stream)
-    arrays = {}
-    if header["arrays"]:
-        with np.load(io.BytesIO(body), allow_pickle=False) as stored:
-            for index, (name, kind) in enumerate(header["arrays"]):
-                if kind == "strings":
-                    arrays[name] = strings(stored["l%d" % index], stored["b%d" % index].tobytes())
-                else:
-                    arrays[name] = stored["a%d" % index]
-    return header, arrays
-
-
-def read(stream: IO[bytes]) -> bytes:
-    return exactly(stream, _LENGTH.unpack(exactly(stream, _LENGTH.size))[0])
-
-
-def exactly(stream: IO[bytes], count: int) -> bytes:
-    data = stream.read(count)
-    if len(data) < count:
-        raise EOFError
-    return data
-
-
-def strings(lengths: Any, data: bytes) -> Any:
-    """An array of byte strings, from their lengths and from all their bytes."""
-    found, begin = np.empty(lengths.shape, object), 0
-    for place, length in np.ndenumerate(lengths):
-        found[place] = data[begin : begin + int(length)]
-        begin += int(length)
-    return found
-
-
-def send(stream: IO[bytes], header: Dict[str, Any], arrays: Dict[str, Any]) -> None:
-    stored = {}  # type: Dict[str, Any]
-    listed = []
-    for index, (name, value) in enumerate(arrays.items()):
-        if value.dtype == object:
-            flat = [item if isinstance(item, bytes) else str(item).encode("utf-8") for item in value.ravel()]
-            stored["l%d" % index] = np.array([len(item) for item in flat], np.int64).reshape(value.shape)
-            stored["b%d" % index] = np.frombuffer(b"".join(flat), np.uint8)
-            listed.append([name, "strings"])
-        else:
-            stored["a%d" % index] = value
-            listed.append([name, "array"])
-    body = io.BytesIO()
-    np.savez(body, **stored)
-    for part in (json.dumps(dict(header, arrays=listed)).encode("utf-8"), body.getvalue()):
-        stream.write(_LENGTH.pack(len(part)))
-        stream.write(part)
-    stream.flush()
 
 
 class Model:
@@ -171,7 +87,10 @@ class Model:
             workspace.RunNetOnce(net)
         self._weights = set(workspace.Blobs())
 
-    def run(self, arrays: Dict[str, Any], wanted: List[str]) -> Dict[str, Any]:
+    def described(self) -> Dict[str, Any]:
+        return {"inputs": self.inputs, "outputs": self.outputs, "version": version()}
+
+    def run(self, arrays: Dict[str, Any], wanted: List[str]) -> Tuple[Dict[str, Any], Dict[str, Any]]:
         """The wanted blobs after one run, those that are tensors. The next call sees nothing of this one."""
         from caffe2.python import workspace
 
@@ -182,7 +101,7 @@ class Model:
             for name, value in arrays.items():
                 workspace.FeedBlob(name, value)
             workspace.RunNetOnce(self._net)
-            return self._fetched(wanted)
+            return {}, self._fetched(wanted)
         finally:
             if self._overwritten or any(name in self._weights for name in arrays):
                 self._fill()
@@ -299,4 +218,7 @@ def unread(net: Any) -> List[str]:
 
 
 if __name__ == "__main__":
-    main()
+    serve(
+        lambda header: Model((header["net"], header["net_kind"]), (header["init"], header["init_kind"])),
+        first_line,
+    )

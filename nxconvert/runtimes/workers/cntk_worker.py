@@ -1,6 +1,6 @@
 """Runs models of CNTK for another process. Written for Python 3.6, the last one that CNTK 2.7 came for.
 
-Messages are those of `caffe2_worker`, through stdin and stdout:
+Requests (see `messages`):
 
 =========== ============================================================ ==============================================
 ``command`` with                                                         the answer
@@ -16,39 +16,13 @@ the lengths in ``x_lengths``, and what follows a sequence does not matter. Witho
 axis.
 """
 
-import os
-import sys
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, List, Optional, Tuple
 
 import numpy as np
-from caffe2_worker import receive, send
 from cntk_evaluate import SEQUENCE, evaluate, layout, sequence_axis
+from messages import serve
 
 LENGTHS = "_lengths"
-
-
-def main() -> None:
-    # What the framework prints goes to stderr: stdout is for messages.
-    source, sink = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)
-    model = None  # type: Optional[Model]
-    while True:
-        try:
-            header, arrays = receive(source)
-        except EOFError:
-            return
-        try:
-            if header["command"] == "load":
-                model = Model(header["path"])
-                send(sink, model.described(), {})
-            elif model is not None:
-                outputs = model.run(arrays, header["outputs"])
-                lengths = {
-                    name: [len(each) for each in data] for name, data in outputs.items() if isinstance(data, list)
-                }
-                send(sink, {"lengths": lengths}, {name: model.padded(name, data) for name, data in outputs.items()})
-        except Exception as error:
-            send(sink, {"error": first_line(error)}, {})
 
 
 def first_line(error: Exception) -> str:
@@ -105,7 +79,13 @@ class Model:
             "version": cntk.__version__.strip(),
         }
 
-    def run(self, arrays: Dict[str, Any], wanted: Optional[List[str]]) -> Dict[str, Any]:
+    def run(self, arrays: Dict[str, Any], wanted: Optional[List[str]]) -> Tuple[Dict[str, Any], Dict[str, Any]]:
+        """The lengths of the sequences in the wanted outputs, and those, padded."""
+        outputs = self._computed(arrays, wanted)
+        lengths = {name: [len(each) for each in data] for name, data in outputs.items() if isinstance(data, list)}
+        return {"lengths": lengths}, {name: self._padded(name, data) for name, data in outputs.items()}
+
+    def _computed(self, arrays: Dict[str, Any], wanted: Optional[List[str]]) -> Dict[str, Any]:
         """The wanted outputs: an array, or the sequences in a list; and the lengths of sequences that are wanted."""
         import cntk
 
@@ -149,7 +129,7 @@ class Model:
         self._sizes[axis] = array.shape[1]
         return [row[:length] for row, length in zip(array, lengths)]
 
-    def padded(self, name: str, data: Any) -> Any:
+    def _padded(self, name: str, data: Any) -> Any:
         """One array of an output: on an input's sequence axis as large as that, else as large as is needed."""
         if not isinstance(data, list):
             return np.ascontiguousarray(data).reshape(np.shape(data))
@@ -161,4 +141,4 @@ class Model:
 
 
 if __name__ == "__main__":
-    main()
+    serve(lambda header: Model(header["path"]), first_line)
