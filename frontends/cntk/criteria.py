@@ -3,13 +3,15 @@
 What a trainer saves is the model, its loss and its metric side by side, and a user's own file may be the same. A
 criterion is known by what it is computed from: a function that is there for training (``CrossEntropyWithSoftmax``), in
 whatever it is wrapped; the sums that trainers make and name; or the distance from a prediction to an input that nothing
-else uses, which is a label.
+else uses, which is a label. Trainers count the samples of a loss or metric that is of a whole batch by what it sums, which
+they save behind it: the model once more, if not something of no use.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from nxconvert.formats.cntk.dictionary import ALL, Axis
 from nxconvert.formats.cntk.model import CONSTANT, INPUT, PARAMETER
 from nxconvert.frontends.cntk.network import Expansion, Leaf, Result, Source, outputs_of
 from nxconvert.frontends.cntk.primitives import name_of
@@ -40,7 +42,10 @@ def predictions(expansion: Expansion, outputs: Sequence[str]) -> list[str]:
     judges = _Judges(expansion)
     sources = {name: expansion.source(name) for name in outputs}
     summed = judges.summed(outputs)
-    left = [name for name in outputs if sources[name] not in summed and not judges.is_criterion(name)]
+    totals, counted = judges.totals(outputs)
+    left = [name for name in outputs if sources[name] not in summed | totals and not judges.is_criterion(name)]
+    if len(left) < len(outputs):
+        left = [name for name in dict.fromkeys(left) if sources[name] not in counted] or left
     labels = {name: judges.label(sources[name]) for name in left}
     sure = [name for name in left if labels[name] is None]
     used = judges.behind(sources[name] for name in sure)
@@ -72,6 +77,22 @@ class _Judges:
         produced = map(self._expansion.function_of, outputs)
         sums = [found[0] for found in produced if found is not None and found[0].name in SUMS]
         return {self._expansion.source(name) for function in sums for name in function.inputs}
+
+    def totals(self, outputs: Sequence[str]) -> tuple[set[Source], set[Source]]:
+        """What is summed over the batch and followed by what it is a sum of, both of which a trainer has added."""
+        places: dict[Source, int] = {}
+        for place, name in enumerate(outputs):
+            places.setdefault(self._expansion.source(name), place)
+        of = {source: self._inputs(source)[0] for source in places if self._sums_batch(source)}
+        pairs = {total: what for total, what in of.items() if 0 < places[total] < places.get(what, 0)}
+        return set(pairs), set(pairs.values())
+
+    def _sums_batch(self, source: Source) -> bool:
+        if not isinstance(source, Result) or self._op(source) != "ReduceElements":
+            return False
+        attributes = self._functions[source.node].attributes
+        axes: list[Axis] = attributes.get("axisVec") or [attributes["axis"]]
+        return any(axis.static == ALL or axis.is_batch for axis in axes)
 
     def behind(self, sources: Iterable[Source]) -> set[Source]:
         """All that some results are computed from, themselves included."""

@@ -114,7 +114,7 @@ def _node(cursor: Cursor, default: ir.DataType) -> Node:
     cursor.reading("the list of nodes")
     cursor.dtype = default
     if cursor.version >= TYPED:
-        precision = cursor.text()
+        precision = cursor.text().partition(",")[0]  # what a Cast makes, and what it takes
         if precision and precision not in _DTYPES:
             raise cursor.damaged(f"a node computes with {precision[:20]!r}")
         cursor.dtype = _DTYPES.get(precision, default)

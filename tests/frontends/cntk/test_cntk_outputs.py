@@ -34,7 +34,15 @@ def names(values: list[ir.Value]) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    "file", ["trainer_entropy.dnn", "trainer_loss_alone.dnn", "trainer_mean.dnn", "criteria.model"]
+    "file",
+    [
+        "trainer_entropy.dnn",
+        "trainer_loss_alone.dnn",
+        "trainer_mean.dnn",
+        "trainer_counts_again.dnn",
+        "trainer_counts_parts.dnn",
+        "criteria.model",
+    ],
 )
 def test_criteria_are_left_out_and_labels_with_them(file: str) -> None:
     outputs, (note,) = chosen(file)
