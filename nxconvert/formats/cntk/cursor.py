@@ -182,8 +182,12 @@ class Cursor:
         self.text()
         self.int32()
         rows, columns = self.uint64(), self.uint64()
-        array = Array(dtype, (rows * columns,), stored_dtype=np.dtype(dtype.numpy()).newbyteorder("<"))
-        at = self._take(array.nbytes)
-        array.place(np.frombuffer(self.file.mmap, array.stored_dtype, rows * columns, at), self.file, at)
+        count = rows * columns
+        if dtype == ir.DataType.FLOAT16:  # the bits of each are written as a number of four bytes
+            array = Array.of(np.frombuffer(self.file.mmap, "<f2", 2 * count, self._take(4 * count))[::2])
+        else:
+            array = Array(dtype, (count,), stored_dtype=np.dtype(dtype.numpy()).newbyteorder("<"))
+            at = self._take(array.nbytes)
+            array.place(np.frombuffer(self.file.mmap, array.stored_dtype, count, at), self.file, at)
         self.expect("EMAT")
         return array, rows, columns

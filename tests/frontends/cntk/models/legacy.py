@@ -32,11 +32,15 @@ def _loaded(network, feeds):
     frame = sys._getframe(1)
     while frame.f_code.co_name.startswith("_"):
         frame = frame.f_back
-    name = frame.f_code.co_name
-    path = Path(sys.argv[1]) / (name + ".legacy")
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path = _path(frame.f_code.co_name)
     network.write(path)
     return cntk.load_model(str(path)), feeds
+
+
+def _path(model):
+    path = Path(sys.argv[1]) / (model + ".legacy")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path
 
 
 def _dense(version, precision="float"):
@@ -330,6 +334,15 @@ def column_sums():
     n.node("InputValue", "features", [], n.input((5,)))
     n.node("SumColumnElements", "z", ["features"])
     return _loaded(n, {"features": _batch(5)})
+
+
+def halves():
+    """CNTK 2 writes halves in the old format, and does not read them there. Sums of quarters are exact."""
+    x = cntk.input_variable(3, name="x")
+    w, b = (cntk.parameter(init=np.round(4 * _random(*dims)).astype(np.float16) / 4) for dims in ((3, 4), (4,)))
+    function = cntk.cast(cntk.relu(cntk.times(cntk.cast(x, np.float16), w) + b), np.float32)
+    cntk.cntk_py.save_as_legacy_model(function, str(_path("halves")))
+    return function, {"x": np.round(4 * _random(5, 3)) / 4}
 
 
 def _delays(version, precision="float"):

@@ -65,6 +65,8 @@ def matrix(array, rows, columns):
     """A dense matrix of the elements of an array of NumPy's, whose memory is column-major as CNTK sees it."""
     array = np.ascontiguousarray(array)
     head = b"d" + text("BMAT") + u64(array.itemsize) + text("unnamed") + i32(0) + u64(rows) + u64(columns)
+    if array.dtype == np.float16:
+        array = array.view(np.int16).astype(np.int32)
     return head + array.tobytes() + text("EMAT")
 
 
