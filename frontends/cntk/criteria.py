@@ -3,8 +3,8 @@
 What a trainer saves is the model, its loss and its metric side by side, and a user's own file may be the same. A
 criterion is known by what it is computed from: a function that is there for training (``CrossEntropyWithSoftmax``), in
 whatever it is wrapped; the sums that trainers make and name; or the distance from a prediction to an input that nothing
-else uses, which is a label. A trainer counts the samples of a loss that is of a whole batch by what it sums, and saves that
-behind the loss: the model once more, or else something of no use.
+else uses, which is a label. A trainer counts the samples of a loss that is of a whole batch by what it sums, and saves
+that behind the loss: the model once more, or else something of no use.
 """
 
 from __future__ import annotations
