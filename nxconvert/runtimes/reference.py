@@ -45,9 +45,11 @@ class ReferenceRunner:
         import onnx
         from onnx.reference import ReferenceEvaluator
 
+        from nxconvert.runtimes.reference_ops import OPS
+
         self._path = path
         try:
-            self._evaluator = ReferenceEvaluator(str(path))
+            self._evaluator = ReferenceEvaluator(str(path), new_ops=OPS)
         except Exception as error:
             raise ReadError(f"{path} cannot be loaded by the reference evaluator: {error}") from error
         self.inputs = tuple(self._evaluator.input_names)
