@@ -43,6 +43,7 @@ from nxconvert.passes.simplify import (
     ComposeSqueezes,
     ComposeTransposes,
     DivideByReciprocals,
+    KeepReducedAxes,
     ProductsWithVectors,
     SpellOutPads,
 )
@@ -67,6 +68,7 @@ __all__ = [
     "FoldAffineIntoWeights",
     "FoldConstants",
     "FoldScalesIntoWeights",
+    "KeepReducedAxes",
     "LiftConstants",
     "MatMulToGemm",
     "MergeEqualInitializers",
@@ -96,6 +98,7 @@ def default_passes() -> list[ir.passes.PassBase]:
         ProductsWithVectors(),
         ComposeReshapes(),
         ComposeSqueezes(),
+        KeepReducedAxes(),
         ComposeSlices(),
         SpellOutPads(),
         ComposeCasts(),

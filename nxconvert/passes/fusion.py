@@ -62,7 +62,7 @@ class _Layer:
     """A layer whose weight multiplies and whose bias is added, both constants.
 
     Attributes:
-        node: `Conv`, `ConvTranspose`, `Gemm` or `BatchNormalization`.
+        node: `Conv`, `ConvTranspose`, `Gemm`, `MatMul` of matrices or `BatchNormalization`.
         weight: the content of its second input.
         bias: the content of its third input, of shape [channels]; None where there is none.
         channels: the size of the result's second dim.
@@ -142,7 +142,7 @@ class FoldAffineIntoWeights(NodePass):
 
     The layer is `Conv`, `ConvTranspose`, `Gemm` (of `alpha` and `beta` 1) or `BatchNormalization` as in inference,
     whose scale is its weight; its weight and bias are constants, the weight belongs to it alone, and nothing but the
-    affine node reads its result. The affine node is
+    affine node reads its result. A `MatMul` of matrices becomes a `Gemm` where it is normalized. The affine node is
 
     - `BatchNormalization` as in inference, with constant statistics: W' = W * s, b' = (b - mean) * s + B with
       s = scale / sqrt(var + epsilon);
@@ -173,6 +173,8 @@ class FoldAffineIntoWeights(NodePass):
     def _set_bias(self, layer: _Layer, affine: _Affine) -> None:
         """Gives the layer another bias: in the place of the old one, or of the shift, if that is nobody else's."""
         node, tensor = layer.node, layer.shifted_bias(affine)
+        if node.op_type == "MatMul":
+            change(node, "Gemm", node.inputs)
         old = affine.shift if layer.bias is None else node.inputs[2]
         if old is not None and only_use(old):
             tensor.name = old.name
@@ -192,7 +194,9 @@ class FoldAffineIntoWeights(NodePass):
 def _affine_after_layer(node: ir.Node) -> tuple[_Layer | None, _Affine | None]:
     """The linear layer whose result `node` scales or shifts, and how."""
     for index in (0,) if node.op_type == "BatchNormalization" else (0, 1):
-        maker = producer(node.inputs[index], "Conv", "ConvTranspose", "Gemm", "BatchNormalization")
+        maker = producer(node.inputs[index], "Conv", "ConvTranspose", "Gemm", "MatMul", "BatchNormalization")
+        if maker is not None and maker.op_type == "MatMul":
+            maker = maker if node.op_type == "BatchNormalization" and _is_matrix_product(maker) else None
         layer = None if maker is None else _Layer.of(maker)
         if layer is None:
             continue

@@ -91,6 +91,18 @@ def test_folding_into_gemm():
         assert_rewritten(FoldAffineIntoWeights(), graph, ["Gemm"], N=5)
 
 
+def test_a_product_that_is_normalized_becomes_a_gemm():
+    graph = model(f"(float[N, 4] x) => (float[N, 6] y) {{ a = MatMul(x, w)  y = {BN} }}", weights(w=(4, 6), **NORM))
+    assert_rewritten(FoldAffineIntoWeights(), graph, ["Gemm"], N=5)
+
+
+def test_a_product_of_more_than_matrices_stays():
+    graph = model(
+        f"(float[N, 6, 4] x) => (float[N, 6, 6] y) {{ a = MatMul(x, w)  y = {BN} }}", weights(w=(4, 6), **NORM)
+    )
+    assert not FoldAffineIntoWeights()(graph).modified
+
+
 def test_half_precision_is_folded_in_float32():
     constants = {k: v.astype(np.float16) for k, v in weights(w=(6, 4, 3), scale=(6, 1)).items()}
     graph = model("(float16[N, 4, H] x) => (float16[N, 6, P] y) { a = Conv(x, w)  y = Mul(a, scale) }", constants)
