@@ -17,6 +17,7 @@ Every error raised on purpose is a `NxConvertError`. Nothing heavy is imported b
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nxconvert import _lazy_sympy
@@ -76,6 +77,10 @@ _HOMES = {
     "CheckReport": "report",
     "ConversionReport": "report",
 }
+
+# In a checkout, which Python looks into before it looks for what is installed, these are beside this package.
+if not (Path(__file__).parent / "frontends").is_dir():
+    __path__.append(str(Path(__file__).parent.parent))
 
 # Whichever module comes to import onnx_ir first, this package has been imported before.
 _lazy_sympy.install()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -50,3 +52,11 @@ def test_no_framework_is_imported_with_a_module(path: str) -> None:
 @pytest.mark.parametrize("path", [*LIGHT, *(path for path in SOURCES if path.startswith("nxconvert/cli/"))])
 def test_what_starts_first_is_light(path: str) -> None:
     assert not HEAVY & set(imports(path))
+
+
+def test_a_checkout_has_all_its_packages() -> None:
+    """Python takes those of the folder it is started in, whatever is installed (nothing, with -S)."""
+    line = "import nxconvert.frontends as f, nxconvert.backends; print(f.__file__)"
+    command = [sys.executable, "-S", "-c", line]
+    found = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    assert Path(found.strip()).is_relative_to(ROOT / "frontends")
