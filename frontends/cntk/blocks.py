@@ -11,10 +11,10 @@ from collections.abc import Callable
 
 from nxconvert.frontends.cntk.dynamic import aligned, joined
 from nxconvert.frontends.cntk.idioms import function_of, number_of
-from nxconvert.frontends.cntk.network import Node, Source
+from nxconvert.frontends.cntk.network import Leaf, Node, Result, Source
 from nxconvert.frontends.cntk.ops.window import per_sample
 from nxconvert.frontends.cntk.signs import is_positive
-from nxconvert.frontends.cntk.table import Axis, Context, DataType, LoweringError, Tensor, axis
+from nxconvert.frontends.cntk.table import Axis, Context, DataType, LoweringError, Tensor, Value, axis
 
 _DYNAMIC = 2147483640  # from here on, the places of axes mean kinds of axes
 #: What ONNX Runtime has the operators of activations for.
@@ -235,6 +235,78 @@ def _channel_sum(context: Context, convolution: Node) -> tuple[float, int]:
     return float(kernel.reshape(-1)[0]), size
 
 
+# ---- normalization by a sample's own statistics ----------------------------------------------------------------------
+
+
+def _standardised(context: Context, source: Source) -> tuple[Source, frozenset[int], float]:
+    """What is standardised, along which axes, counted from the last one, and what is added to the variance."""
+    node = _function(context, source, "ElementTimes")
+    for centered, rest in (node.inputs, node.inputs[::-1]):
+        quotient = function_of(context.network, rest)
+        if quotient is None or quotient.op != "Reciprocal":
+            continue
+        deviation = _function(context, quotient.inputs[0], "Sqrt")
+        epsilon, variance = _factors(context, _function(context, deviation.inputs[0], "Plus"))
+        square, axes = _mean(context, variance)
+        x, again = _mean(context, _function(context, centered, "Minus").inputs[1])
+        factors = _function(context, square, "ElementTimes").inputs
+        _require(axes == again and epsilon > 0)
+        for each in (centered, *factors):
+            minus = _function(context, each, "Minus")
+            _require(minus.inputs[0] == x and _mean(context, minus.inputs[1]) == (x, axes))
+        return x, axes, epsilon
+    raise _Other
+
+
+def _mean(context: Context, source: Source) -> tuple[Source, frozenset[int]]:
+    """What a mean is of, and along which axes, counted from the last one."""
+    node = _function(context, source, "ReduceElements")
+    attributes = node.attributes
+    _require(attributes.get("reductionOpName") == "Mean" and attributes.get("reductionKeepDimensions", True) is True)
+    axes = attributes.get("axisVec") or [attributes.get("axis")]
+    _require(all(isinstance(each, Axis) and 0 <= each.static < _DYNAMIC for each in axes))
+    return node.inputs[0], frozenset(each.static for each in axes)
+
+
+def _instance(context: Context, source: Source, gain: Source | None = None, shift: Source | None = None) -> Tensor:
+    """`InstanceNormalization` of what is standardised along all static axes but the first."""
+    source, axes, epsilon = _standardised(context, source)
+    x = _tensor(context, source)
+    _require(x.dtype == DataType.FLOAT and x.rank > 1 and axes == frozenset(range(x.rank - 1)))
+    channels = x.dims[0]
+    if not isinstance(channels, int):
+        raise _Other
+    scale, bias = (
+        _of_channels(context, each, x) if each is not None else context.op.const([number] * channels, x.dtype)
+        for each, number in ((gain, 1.0), (shift, 0.0))
+    )
+    return per_sample(
+        context.op, x, lambda value: context.op.InstanceNormalization(value, scale, bias, epsilon=epsilon)
+    )
+
+
+def _of_channels(context: Context, source: Source, x: Tensor) -> Value:
+    """A weight that has a number for each channel of x."""
+    _require(isinstance(source, Leaf))
+    weight = _tensor(context, source)
+    _require(weight.nd == 0 and weight.dtype == x.dtype and weight.dims == (x.dims[0], *[1] * (x.rank - 1)))
+    return context.op.reshape(weight.value, x.dims[:1])
+
+
+def _instance_alone(context: Context) -> Tensor:
+    return _instance(context, Result(context.node.uid))
+
+
+def _instance_with_weights(context: Context) -> Tensor:
+    for product, shift in (context.node.inputs, context.node.inputs[::-1]):
+        node = function_of(context.network, product)
+        if node is not None and node.op == "ElementTimes" and isinstance(shift, Leaf):
+            for source, gain in (node.inputs, node.inputs[::-1]):
+                if isinstance(gain, Leaf):
+                    return _instance(context, source, gain, shift)
+    raise _Other
+
+
 # ---- what is computed in a detour ------------------------------------------------------------------------------------
 
 
@@ -268,8 +340,9 @@ def _ceil(context: Context) -> Tensor:
 
 
 _RULES: dict[str, tuple[Callable[[Context], Tensor], ...]] = {
-    "ElementTimes": (_softmax, _selu, _local_response, _quotient),
+    "ElementTimes": (_softmax, _selu, _local_response, _instance_alone, _quotient),
     "Minus": (_log_softmax,),
     "Negate": (_ceil,),
+    "Plus": (_instance_with_weights,),
     "Select": (_hard_sigmoid, _elu, _leaky_relu, _parametric_relu, _extreme),
 }

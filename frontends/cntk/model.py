@@ -15,7 +15,7 @@ from nxconvert.frontends.cntk import loops, ops  # noqa: F401  (fill the table)
 from nxconvert.frontends.cntk.inputs import LENGTHS, name_variables, plan, word
 from nxconvert.frontends.cntk.legacy import read_legacy
 from nxconvert.frontends.cntk.lower import Lowerer, where
-from nxconvert.frontends.cntk.network import Expansion, Network, Result, expand
+from nxconvert.frontends.cntk.network import Expansion, Network, Node, Result, expand
 from nxconvert.frontends.cntk.outputs import wanted_outputs
 from nxconvert.frontends.cntk.table import cntk
 from nxconvert.graph.builder import Value
@@ -59,9 +59,17 @@ def read(path: Path, options: ReadOptions) -> ir.Model:
 
 def _check(network: Network) -> None:
     """Refuses a network with functions that nothing can be made of, listing all of them."""
-    missing = counted(Unsupported(each.op, "", where(each)) for each in network.nodes.values() if each.op not in cntk)
+    missing = counted(
+        Unsupported(each.op, _why(each), where(each)) for each in network.nodes.values() if each.op not in cntk
+    )
     if missing:
         raise UnsupportedError(missing)
+
+
+def _why(node: Node) -> str:
+    """Why there is no lowering, where that is known."""
+    own = node.op.startswith("UserDefinedFunction")
+    return "it is code that the file has only the name of; outputs before it can be asked for by name" if own else ""
 
 
 def _outputs(m: Lowerer, network: Network, taken: Iterable[str]) -> dict[str, Value]:

@@ -24,6 +24,9 @@ WHOLE = {
     "clip": "Clip",
     "softsign": "Abs Add Div",
     "mean_variance_normalization": "ReduceMean Sub Mul ReduceMean Sqrt Add Div",
+    "instance_normalization": "InstanceNormalization",
+    "instance_normalization_with_weights": "InstanceNormalization",
+    "instance_normalization_with_other_weights": "InstanceNormalization Mul Add",
 }
 #: Operators that are there since a block is none of those, or guards against something.
 SOME = {
@@ -33,6 +36,8 @@ SOME = {
     "quotient_by_zero": "Equal",
     "root_of_negative_numbers": "Max",
     "activations_in_a_recurrence": "Scan",
+    "standardised_along_other_axes": "Sqrt",
+    "standardised_by_another_spread": "Sqrt",
 }
 
 

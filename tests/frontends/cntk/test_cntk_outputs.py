@@ -194,6 +194,7 @@ def test_functions_of_the_users_own_are_named() -> None:
         nxconvert.load(FILES / "user_defined.model")
     (item,) = error.value.items
     assert (item.what, item.where, item.count) == ("UserDefinedFunction __main__.Doubled", "twice", 2)
+    assert "outputs before it" in item.why
 
 
 def test_inspect_says_what_is_left_out(command_line: Callable[..., tuple[int, str, str]]) -> None:

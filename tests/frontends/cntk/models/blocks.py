@@ -93,3 +93,37 @@ def activations_in_a_recurrence():
     step = cntk.softmax(cntk.leaky_relu(x + cntk.sequence.past_value(state)) * x, 0)
     function = step.replace_placeholders({state: step})
     return function, {"x": [np.random.standard_normal((n, 2)).astype(np.float32) for n in (3, 5)]}
+
+
+def _standardised(axes, around=lambda x, mean: mean, epsilon=1e-3):
+    x = cntk.input_variable((3, cntk.FreeDimension, 4), name="x")
+    mean = cntk.reduce_mean(x, axis=axes)
+    variance = cntk.reduce_mean(cntk.square(x - around(x, mean)), axis=axes)
+    inputs = [{"x": 3 * np.random.standard_normal((n, 3, 5, 4)).astype(np.float32) + 1} for n in (3, 1)]
+    return (x - mean) / cntk.sqrt(variance + epsilon), inputs
+
+
+def _weight(*dims):
+    return cntk.parameter(init=np.random.standard_normal(dims).astype(np.float32))
+
+
+def instance_normalization():
+    return _standardised((1, 2))
+
+
+def instance_normalization_with_weights():
+    normal, inputs = _standardised((1, 2))
+    return _weight(3, 1, 1) + normal * _weight(3, 1, 1), inputs
+
+
+def instance_normalization_with_other_weights():
+    normal, inputs = _standardised((1, 2))
+    return normal * _weight(3, 1, 4) + _weight(1), inputs
+
+
+def standardised_along_other_axes():
+    return _standardised((0, 1))
+
+
+def standardised_by_another_spread():
+    return _standardised((1, 2), lambda x, mean: cntk.reduce_max(x, axis=(1, 2)))
