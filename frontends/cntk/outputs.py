@@ -28,7 +28,7 @@ def wanted_outputs(expansion: Expansion, asked: Sequence[str], warn: Callable[[s
         return [pair for name in dict.fromkeys(asked) for pair in _found(expansion, name)]
     everything = root_outputs(model)
     kept = predictions(expansion, everything)
-    dropped = [_described(model, name) for name in everything if name not in kept]
+    dropped = [_described(model, name) for name in dict.fromkeys(everything) if name not in kept]
     if dropped:
         warn(
             "left out, since they judge predictions and do not make them (--output keeps what it names): "

@@ -61,6 +61,12 @@ def test_what_is_left_out_is_named() -> None:
     assert note.endswith("aggregateEvalMetric")
 
 
+def test_what_is_left_out_twice_is_named_once() -> None:
+    outputs, (note,) = chosen("trainer_same_twice.dnn")
+    assert outputs == ["z"]
+    assert note.count("(ReduceElements)") == 1
+
+
 @pytest.mark.parametrize("file, count", [("no_criteria.model", 5), ("trainer_no_model.dnn", 4)])
 def test_nothing_but_criteria_is_left_out_and_not_all_there_is(file: str, count: int) -> None:
     outputs, notes = chosen(file)
