@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from nxconvert.formats.cntk.model import PLACEHOLDER
-from nxconvert.frontends.cntk import rnn_cells
+from nxconvert.frontends.cntk import rnn_cells, running_sums
 from nxconvert.frontends.cntk.delays import initial_steps, reversed_steps
 from nxconvert.frontends.cntk.dynamic import Axes, Seq, Tensor, with_axes
 from nxconvert.frontends.cntk.lower import Lowerer
@@ -52,6 +52,8 @@ def lower_loop(m: Lowerer, group: Sequence[str]) -> None:
         loop = _loop(m, group)
     with m.at(loop.delays[0]):
         seq = _axis(m, loop)
+        if running_sums.recognize(m, loop, seq):
+            return
         dims = _state_dims(m, loop)
         if rnn_cells.recognize(m, loop, seq, dims):
             return

@@ -12,3 +12,11 @@ from tests.frontends.cntk.harness import check, models
 @pytest.mark.parametrize("model", models("recurrences"))
 def test_loops_are_what_they_are_in_cntk(model: str, recordings: Path) -> None:
     check("recurrences", model, recordings)
+
+
+@pytest.mark.parametrize(
+    ("model", "loops"), [("running_sums", 0), ("running_sums_of_double", 0), ("sums_that_are_not_running", 3)]
+)
+def test_running_sums_are_no_loops(model: str, loops: int, recordings: Path) -> None:
+    nodes = check("recurrences", model, recordings).graph.node
+    assert [node.op_type for node in nodes].count("Scan") == loops

@@ -219,6 +219,31 @@ def greedy_translation_without_attention():
     return _case(_written(_translator(attention=False), _x(WORDS)), {"x": (WORDS,)})
 
 
+def running_sums():
+    """Sums of all steps so far, from a start, backwards, of numbers; what they were a step before; the last ones."""
+    x, z = _x(), cntk.input_variable(4, name="z")
+    ones, before = Recurrence(cntk.plus)(cntk.reduce_sum(x) * 0 + 1), cntk.placeholder()
+    total = PAST(before, 2) + x
+    total = total.replace_placeholders({before: total.output})
+    projected = cntk.times(x, _weight(3, 4))
+    sums = [_loop(lambda h: x + h, FUTURE, cntk.Constant(_random(3))), _loop(lambda h: h + projected, PAST, z)]
+    wide = _loop(lambda h: h + cntk.reduce_sum(x), PAST, cntk.Constant(_random(2, 1)))
+    return _case([ones, wide, total, PAST(total, 0.5), Fold(cntk.plus, go_backwards=True)(x), *sums])
+
+
+def running_sums_of_double():
+    x = sequence.input_variable(3, dtype=np.float64, name="x")
+    f = _loop(lambda h: h + x, PAST, cntk.Constant(1, dtype=np.float64))
+    return f, {"x": [np.random.standard_normal((n, 3)) for n in (4, 1, 2)]}
+
+
+def sums_that_are_not_running():
+    """Of every other step, of half the state, of the state with itself."""
+    x = _x(())
+    scaled = _loop(lambda h: 0.5 * h + x)
+    return _case([scaled, _loop(lambda h: h + x, FUTURE, 1, 2), _loop(lambda h: h + (h + x))], {"x": ()})
+
+
 def gated_halves():
     """CNTK makes sequences of halves of a static axis alone."""
     x = cntk.input_variable((cntk.FreeDimension, 3), dtype=np.float16, name="x")
