@@ -78,11 +78,18 @@ class Lowerer:
             variable, name = self.network.variables[uid], self._names[uid]
             axes = Axes(bool(variable.axes), sequences[planned.axis] if planned.axis is not None else None)
             self.values[Leaf(uid)] = Tensor(self.root.input(name, planned.dtype, map(self._size, planned.dims)), axes)
-            if variable.sparse:
-                self._warn(f"the input '{name}' is fed sparsely in CNTK; here it takes the same numbers densely")
+        self._warn_of_sparse([self._names[uid] for uid in inputs.inputs if self.network.variables[uid].sparse])
         for (axis, _), (name, planned) in zip(inputs.sizes.items(), inputs.lengths.items(), strict=True):
             lengths[axis] = self.root.input(name, planned.dtype, map(self._size, planned.dims))
         return list(lengths.values())
+
+    def _warn_of_sparse(self, names: Sequence[str]) -> None:
+        if len(names) == 1:
+            self._warn(f"the input '{names[0]}' is fed sparsely in CNTK; here it takes the same numbers densely")
+        elif names:
+            *most, last = [f"'{name}'" for name in names]
+            listed = f"{', '.join(most)} and {last}"
+            self._warn(f"the inputs {listed} are fed sparsely in CNTK; here they take the same numbers densely")
 
     def _size(self, size: int | str) -> Int:
         return size if isinstance(size, int) else self.root.dim(size)

@@ -120,3 +120,13 @@ def products_over_time():
     results = [cntk.times(left, right, rank, infer_input_rank_to_map=over_time) for left, right, rank in pairs]
     function, feeds = _case(cntk.combine(results))
     return function, dict(feeds, o=[_random(n, 1) for n in LENGTHS["x"]])
+
+
+def sparse_inputs():
+    words, tags = [cntk.sequence.input_variable(4, is_sparse=True, name=name) for name in ("words", "tags")]
+    topic = cntk.input_variable(3, is_sparse=True, name="topic")
+    weights = [cntk.Parameter(init=np.arange(2.0 * n, dtype=np.float32).reshape(n, 2)) for n in (4, 4, 3)]
+    total = sum((cntk.times(x, w) for x, w in zip((words, tags), weights)), cntk.times(topic, weights[2]))
+    ones = [np.eye(4, dtype=np.float32)[rows] for rows in ([1, 0, 3], [2])]
+    turned = [each[::-1].copy() for each in ones]
+    return total, {"words": ones, "tags": turned, "topic": np.eye(3, dtype=np.float32)[:2]}
