@@ -83,20 +83,27 @@ def _factors(context: Context, node: Node) -> tuple[float, Source]:
 # ---- softmax ---------------------------------------------------------------------------------------------------------
 
 
-def _reduced(context: Context, source: Source, kind: str) -> tuple[Source, int]:
-    """What a reduction along one static axis is of, and the axis."""
+def _reduced(context: Context, source: Source, kind: str) -> tuple[Source, frozenset[int]]:
+    """What a reduction is of, and along which static axes, counted from the last one."""
     node = _function(context, source, "ReduceElements")
     attributes = node.attributes
     _require(attributes.get("reductionOpName") == kind and attributes.get("reductionKeepDimensions", True) is True)
     axes = attributes.get("axisVec") or [attributes.get("axis")]
-    _require(len(axes) == 1 and isinstance(axes[0], Axis) and 0 <= axes[0].static < _DYNAMIC)
-    return node.inputs[0], axis(axes[0].static)
+    _require(all(isinstance(each, Axis) and 0 <= each.static < _DYNAMIC for each in axes))
+    return node.inputs[0], frozenset(each.static for each in axes)
+
+
+def _reduced_along(context: Context, source: Source, kind: str) -> tuple[Source, int]:
+    """What a reduction along one static axis is of, and the axis."""
+    inner, axes = _reduced(context, source, kind)
+    _require(len(axes) == 1)
+    return inner, axis(*axes)
 
 
 def _less_largest(context: Context, source: Source) -> tuple[Source, int]:
     """What the largest element along an axis is subtracted from, and the axis."""
     minus = _function(context, source, "Minus")
-    reduced, along = _reduced(context, minus.inputs[1], "Max")
+    reduced, along = _reduced_along(context, minus.inputs[1], "Max")
     _require(reduced == minus.inputs[0])
     return reduced, along
 
@@ -110,7 +117,7 @@ def _softmax(context: Context) -> Tensor:
         quotient = function_of(context.network, rest)
         if quotient is None or quotient.op != "Reciprocal":
             continue
-        total, along = _reduced(context, quotient.inputs[0], "Sum")
+        total, along = _reduced_along(context, quotient.inputs[0], "Sum")
         _require(total == numerator)
         return _normalised(context, "Softmax", _exponentials(context, numerator), along)
     raise _Other
@@ -119,7 +126,7 @@ def _softmax(context: Context) -> Tensor:
 def _log_softmax(context: Context) -> Tensor:
     less, logarithm = context.node.inputs
     source, along = _less_largest(context, less)
-    total, again = _reduced(context, _function(context, logarithm, "Log").inputs[0], "Sum")
+    total, again = _reduced_along(context, _function(context, logarithm, "Log").inputs[0], "Sum")
     _require(_exponentials(context, total) == (source, along))
     return _normalised(context, "LogSoftmax", (source, along), again)
 
@@ -247,25 +254,15 @@ def _standardised(context: Context, source: Source) -> tuple[Source, frozenset[i
             continue
         deviation = _function(context, quotient.inputs[0], "Sqrt")
         epsilon, variance = _factors(context, _function(context, deviation.inputs[0], "Plus"))
-        square, axes = _mean(context, variance)
-        x, again = _mean(context, _function(context, centered, "Minus").inputs[1])
+        square, axes = _reduced(context, variance, "Mean")
+        x, again = _reduced(context, _function(context, centered, "Minus").inputs[1], "Mean")
         factors = _function(context, square, "ElementTimes").inputs
         _require(axes == again and epsilon > 0)
         for each in (centered, *factors):
             minus = _function(context, each, "Minus")
-            _require(minus.inputs[0] == x and _mean(context, minus.inputs[1]) == (x, axes))
+            _require(minus.inputs[0] == x and _reduced(context, minus.inputs[1], "Mean") == (x, axes))
         return x, axes, epsilon
     raise _Other
-
-
-def _mean(context: Context, source: Source) -> tuple[Source, frozenset[int]]:
-    """What a mean is of, and along which axes, counted from the last one."""
-    node = _function(context, source, "ReduceElements")
-    attributes = node.attributes
-    _require(attributes.get("reductionOpName") == "Mean" and attributes.get("reductionKeepDimensions", True) is True)
-    axes = attributes.get("axisVec") or [attributes.get("axis")]
-    _require(all(isinstance(each, Axis) and 0 <= each.static < _DYNAMIC for each in axes))
-    return node.inputs[0], frozenset(each.static for each in axes)
 
 
 def _instance(context: Context, source: Source, gain: Source | None = None, shift: Source | None = None) -> Tensor:

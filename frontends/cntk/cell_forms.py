@@ -8,11 +8,11 @@ from nxconvert.frontends.cntk.dynamic import STATIC, Tensor
 from nxconvert.frontends.cntk.forms import Atom, Form, Odd, Weight, number, of_atom, of_weight, weight
 from nxconvert.frontends.cntk.lower import Lowerer
 from nxconvert.frontends.cntk.network import Leaf, Node, Result, Source
+from nxconvert.frontends.cntk.primitives import IDENTITIES
 from nxconvert.frontends.cntk.table import Axis
 from nxconvert.graph.dims import static
 
 DELAYS = frozenset({"PastValue", "FutureValue"})
-_SAME = frozenset({"Dropout", "StopGradient", "Pass", "NoOp", "CustomProxyOp"})
 _FUNCTIONS = {"Sigmoid": "Sigmoid", "StableSigmoid": "Sigmoid", "Tanh": "Tanh", "ReLU": "Relu"}
 #: What comes into a loop is looked into through so many functions.
 _DEPTH = 8
@@ -51,7 +51,7 @@ class Reader:
         """What a source is the same as, in one step and when a model is used."""
         while isinstance(source, Result):
             node = self._m.network.nodes[source.node]
-            if node.op not in _SAME and not (node.op == "ReconcileDynamicAxis" and self._is_same(node)):
+            if node.op not in IDENTITIES and not (node.op == "ReconcileDynamicAxis" and self._is_same(node)):
                 break
             source = node.inputs[0]
         return source

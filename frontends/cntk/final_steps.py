@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from nxconvert.frontends.cntk.idioms import Bounds, bounds
-from nxconvert.frontends.cntk.network import Network, Node, Result, Source
+from nxconvert.frontends.cntk.idioms import Bounds, bounds, function_of
+from nxconvert.frontends.cntk.network import Network, Node, Source
 
 if TYPE_CHECKING:
     from nxconvert.frontends.cntk.loops import Loop
@@ -34,15 +34,10 @@ def _is_final(network: Network, node: Node, place: int, backwards: bool) -> bool
     """Whether a function takes the step that a loop ends with."""
     if node.op != "GatherPacked" or place != 0:
         return False
-    index = _input(network, node, 1)
-    steps = _input(network, index, 1) if index is not None and index.op == "PackedIndex" else None
+    index = function_of(network, node.inputs[1])
+    steps = function_of(network, index.inputs[1]) if index is not None and index.op == "PackedIndex" else None
     if steps is None or steps.op != "Where":
         return False
     if any(axis.is_sequence for axis in steps.attributes.get("newDynamicAxes", ())):
         return False
     return bounds(network, steps.inputs[0]) == (Bounds(until=1) if backwards else Bounds(last=1))
-
-
-def _input(network: Network, node: Node, place: int) -> Node | None:
-    source = node.inputs[place]
-    return network.nodes[source.node] if isinstance(source, Result) else None

@@ -107,7 +107,6 @@ class Expansion:
     def __init__(self, model: Model) -> None:
         self.model = model
         self._arguments: dict[str, str] = {}
-        self._within: dict[str, str] = {}
         for function in model.functions.values():
             if function.block is not None:
                 self._arguments.update(function.block.arguments)

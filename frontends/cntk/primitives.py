@@ -18,8 +18,8 @@ NAMES = tuple(
     """.split()  # noqa: SIM905
 )
 COMBINE, BLOCK, PAST_VALUE, FUTURE_VALUE = (NAMES.index(n) for n in ("Combine", "Block", "PastValue", "FutureValue"))
-#: How many outputs a function has; one where it is not listed.
-OUTPUTS = {"UnpackSequence": 2, "TopK": 2}
+#: The functions that give what they take, when a model is used.
+IDENTITIES = frozenset({"Dropout", "StopGradient", "Pass", "NoOp", "CustomProxyOp"})
 
 
 def name_of(number: int) -> str:

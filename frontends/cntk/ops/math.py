@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from nxconvert.frontends.cntk.dynamic import aligned
 from nxconvert.frontends.cntk.network import Network, Source
+from nxconvert.frontends.cntk.primitives import IDENTITIES
 from nxconvert.frontends.cntk.signs import is_not_negative, is_positive
 from nxconvert.frontends.cntk.steps import on_steps, on_steps_of_both
 from nxconvert.frontends.cntk.table import Builder, Context, DataType, Tensor, Value, cntk
@@ -77,7 +78,7 @@ for _name, _function in {
     "Cos": lambda op, x: op.Cos(x),
     "ELU": _elu, "StraightThrough": _sign, "Tan": _tan, "Sinh": _sinh, "Cosh": _cosh,
     **{name: _unary_widened(name) for name in ("Asin", "Acos", "Atan", "Asinh", "Atanh")},
-    **{name: lambda op, x: x for name in ("Dropout", "StopGradient", "Pass", "NoOp", "CustomProxyOp")},
+    **{name: lambda op, x: x for name in IDENTITIES},
 }.items():  # fmt: skip
     _unary(_name, _function)
 
