@@ -19,10 +19,10 @@ import os
 import shutil
 import signal
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
+from processes import failures
 
 HERE = Path(__file__).resolve().parent
 INFERENCE = frozenset((HERE / "caffe2_operators.txt").read_text().split())
@@ -76,44 +76,14 @@ def run_modules(names, options):
     # Once for all processes: this takes longer than most modules.
     import scipy.special  # noqa: F401
 
-    waiting, running = list(names), {}
-    while waiting or running:
-        while waiting and len(running) < options.jobs:
-            name = waiting.pop(0)
-            running[start(name, (parts / name).resolve(), options)] = name, time.time()
-        ended, status = os.waitpid(-1, os.WNOHANG)
-        if ended:
-            name, _ = running.pop(ended)
-            if status:
-                (parts / name / "crashed").write_text(str(status))
-            continue
-        for process, (_, since) in running.items():
-            if time.time() - since > SECONDS_A_MODULE:
-                os.kill(process, signal.SIGKILL)
-        time.sleep(0.02)
+    def run(name, folder):
+        run_module(name, folder, options.seed, options.cases)
+
+    for name, status in failures(names, parts, run, options.jobs, SECONDS_A_MODULE):
+        (parts / name / "crashed").write_text(str(status))
     gather(parts, options.folder, options.cases)
     if not os.environ.get("KEEP_PARTS"):
         shutil.rmtree(str(parts))
-
-
-def start(name, folder, options):
-    """Runs the tests of a module in a process of its own: its number."""
-    folder.mkdir()
-    process = os.fork()
-    if process:
-        return process
-    status = 1
-    try:
-        log = os.open(str(folder / "log"), os.O_WRONLY | os.O_CREAT)
-        os.dup2(log, 1)
-        os.dup2(log, 2)
-        os.chdir(str(folder))
-        run_module(name, folder, options.seed, options.cases)
-        status = 0
-    except BaseException as error:
-        print(type(error).__name__, error, flush=True)
-    finally:
-        os._exit(status)
 
 
 def gather(parts, folder, limit):

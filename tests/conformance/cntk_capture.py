@@ -17,7 +17,6 @@ import re
 import shutil
 import signal
 import sys
-import time
 import traceback
 from pathlib import Path
 
@@ -26,6 +25,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from cntk_record import SEQUENCE, evaluate, keep, layout, unpacked
+from processes import failures
 
 #: Below the package `cntk`. The others train, or test CNTK's Python.
 MODULES = """
@@ -55,46 +55,17 @@ def main():
     parser.add_argument("--cases", type=int, default=6, help="the most cases of a test")
     parser.add_argument("--jobs", type=int, default=2)
     options = parser.parse_args()
-    waiting, running, left_out = list(options.modules or MODULES), {}, collections.Counter()
-    while waiting or running:
-        while waiting and len(running) < options.jobs:
-            name = waiting.pop(0)
-            running[start(name, options)] = name, time.time()
-        ended, status = os.waitpid(-1, os.WNOHANG)
-        if ended:
-            name, _ = running.pop(ended)
-            if status:
-                left_out["%s ended with status %d" % (name, status)] += 1
-            continue
-        for process, (_, since) in running.items():
-            if time.time() - since > SECONDS_A_MODULE:
-                os.kill(process, signal.SIGKILL)
-        time.sleep(0.02)
+    left_out = collections.Counter()
+
+    def run(module, folder):
+        run_module(module, folder, options.cases)
+
+    for name, status in failures(options.modules or MODULES, options.folder, run, options.jobs, SECONDS_A_MODULE):
+        left_out["%s ended with status %d" % (name, status)] += 1
     for path in sorted(options.folder.glob("*/left_out.json")):
         left_out.update(json.loads(path.read_text()))
     lines = ["%d\t%s\n" % (count, why) for why, count in left_out.most_common()]
     (options.folder / "left_out.tsv").write_text("".join(lines))
-
-
-def start(module, options):
-    """Runs the tests of a module in a process of its own: its number."""
-    folder = (options.folder / module).resolve()
-    folder.mkdir(parents=True)
-    process = os.fork()
-    if process:
-        return process
-    status = 1
-    try:
-        log = os.open(str(folder / "log"), os.O_WRONLY | os.O_CREAT)
-        os.dup2(log, 1)
-        os.dup2(log, 2)
-        os.chdir(str(folder))
-        run_module(module, folder, options.cases)
-        status = 0
-    except BaseException as error:
-        print(type(error).__name__, error, flush=True)
-    finally:
-        os._exit(status)
 
 
 def run_module(module, folder, limit):

@@ -10,13 +10,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from nxconvert.formats.cntk.dictionary import ALL, ALL_STATIC
+from nxconvert.formats.cntk.dictionary import ALL, ALL_STATIC, DYNAMIC
 from nxconvert.frontends.cntk.dynamic import packed
 from nxconvert.frontends.cntk.table import Axes, Axis, Builder, LoweringError, Tensor, Value, axis, cntk
 from nxconvert.graph import widening
 from nxconvert.graph.dims import product
-
-_BATCH = 2147483647
 
 _OPERATORS = {
     "Sum": "ReduceSum", "Plus": "ReduceSum", "LogSum": "ReduceLogSumExp", "Mean": "ReduceMean", "Max": "ReduceMax",
@@ -43,9 +41,9 @@ def _extent(axes: tuple[Axis, ...]) -> _Extent:
     kinds = {each.static for each in axes}
     if ALL in kinds:
         return _Extent(None, batch=True, steps=True)
-    static = None if ALL_STATIC in kinds else tuple(axis(i) for i in sorted(kinds) if i != _BATCH)
-    steps = any(each.static == _BATCH and each.is_sequence for each in axes)
-    return _Extent(static, any(each.static == _BATCH and not each.is_sequence for each in axes), steps)
+    static = None if ALL_STATIC in kinds else tuple(axis(i) for i in sorted(kinds) if i != DYNAMIC)
+    steps = any(each.static == DYNAMIC and each.is_sequence for each in axes)
+    return _Extent(static, any(each.static == DYNAMIC and not each.is_sequence for each in axes), steps)
 
 
 @cntk("ReduceElements")
