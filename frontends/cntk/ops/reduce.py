@@ -42,8 +42,7 @@ def _extent(axes: tuple[Axis, ...]) -> _Extent:
     if ALL in kinds:
         return _Extent(None, batch=True, steps=True)
     static = None if ALL_STATIC in kinds else tuple(axis(i) for i in sorted(kinds) if i != DYNAMIC)
-    steps = any(each.static == DYNAMIC and each.is_sequence for each in axes)
-    return _Extent(static, any(each.static == DYNAMIC and not each.is_sequence for each in axes), steps)
+    return _Extent(static, any(each.is_batch for each in axes), any(each.is_sequence for each in axes))
 
 
 @cntk("ReduceElements")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -31,6 +32,7 @@ class _Recurrence(OpRun):  # type: ignore[misc]
     """What the three have in common: directions, lengths, layouts."""
 
     gates = 1
+    states = 1
     usual: tuple[str, ...] = ("Tanh",)
 
     def _run(
@@ -46,7 +48,7 @@ class _Recurrence(OpRun):  # type: ignore[misc]
         **attributes: Any,
     ) -> tuple[Array, ...]:
         batch_first = bool(attributes.get("layout"))
-        states = [initial_h, initial_c][: self._states]
+        states = [initial_h, initial_c][: self.states]
         if batch_first:
             x, states = x.swapaxes(0, 1), [None if s is None else s.swapaxes(0, 1) for s in states]
         steps, batch = x.shape[:2]
@@ -62,10 +64,7 @@ class _Recurrence(OpRun):  # type: ignore[misc]
             look = np.zeros(3 * hidden, x.dtype) if p is None else p[d]
             begin = [np.zeros((batch, hidden), x.dtype) if s is None else s[d] for s in states]
             own = functions[d * each : (d + 1) * each]
-
-            def step(xt: Array, now: list[Array], d: int = d, bias: Array = bias, own: Any = own, look: Array = look):  # type: ignore[no-untyped-def]
-                return self._step(xt, now, w[d].T, r[d].T, bias, own, look, attributes)
-
+            step = partial(self._step, w=w[d].T, r=r[d].T, b=bias, f=own, p=look, a=attributes)
             y, last = _scanned(np.take_along_axis(x, order, 0), begin, lengths, step)
             ys.append(np.take_along_axis(y, order, 0).astype(x.dtype))
             lasts.append([state.astype(x.dtype) for state in last])
@@ -73,10 +72,6 @@ class _Recurrence(OpRun):  # type: ignore[misc]
         if batch_first:
             results = [results[0].transpose(2, 0, 1, 3), *(state.swapaxes(0, 1) for state in results[1:])]
         return tuple(results[: max(len(self.onnx_node.output), 1)])
-
-    @property
-    def _states(self) -> int:
-        return 1
 
     def _step(
         self, x: Array, states: list[Array], w: Array, r: Array, b: Array, f: Sequence[Function], p: Array, a: Any
@@ -129,11 +124,8 @@ class LSTM(_Recurrence):
     """Gates in the order input, output, forget, cell; peepholes in that of the first three."""
 
     gates = 4
+    states = 2
     usual = ("Sigmoid", "Tanh", "Tanh")
-
-    @property
-    def _states(self) -> int:
-        return 2
 
     def _step(
         self, x: Array, states: list[Array], w: Array, r: Array, b: Array, f: Sequence[Function], p: Array, a: Any
