@@ -21,6 +21,7 @@ from typing import IO, Any
 import numpy as np
 
 from nxconvert.errors import NxConvertError, RunError
+from nxconvert.runtimes.workers.messages import receive
 
 _LENGTH = struct.Struct("<Q")
 _LAST_LINES = 4096  # bytes of what the process wrote to stderr
@@ -156,37 +157,20 @@ def encoded(header: Mapping[str, Any], arrays: Mapping[str, Any]) -> bytes:
 
 
 def received(stream: IO[bytes]) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """The header and the arrays of a message; strings are arrays of `bytes`.
+    """The header and the arrays of a message; strings are arrays of `str`.
 
     Raises:
         EOFError: the stream ends in the midst of it.
     """
-    header, body = json.loads(_part(stream)), _part(stream)
-    arrays: dict[str, np.ndarray] = {}
-    if header["arrays"]:
-        with np.load(io.BytesIO(body), allow_pickle=False) as stored:
-            for index, (name, kind) in enumerate(header["arrays"]):
-                if kind == "strings":
-                    arrays[name] = _strings(stored[f"l{index}"], stored[f"b{index}"].tobytes())
-                else:
-                    arrays[name] = stored[f"a{index}"]
+    header, arrays = receive(stream)
+    for name, kind in header["arrays"]:
+        if kind == "strings":
+            arrays[name] = _decoded(arrays[name])
     return header, arrays
 
 
-def _part(stream: IO[bytes]) -> bytes:
-    return _exactly(stream, _LENGTH.unpack(_exactly(stream, _LENGTH.size))[0])
-
-
-def _exactly(stream: IO[bytes], count: int) -> bytes:
-    data = stream.read(count)
-    if len(data) < count:
-        raise EOFError
-    return data
-
-
-def _strings(lengths: np.ndarray, data: bytes) -> np.ndarray:
-    found, begin = np.empty(lengths.shape, object), 0
-    for place, length in np.ndenumerate(lengths):
-        found[place] = data[begin : begin + int(length)].decode(errors="surrogateescape")
-        begin += int(length)
+def _decoded(texts: np.ndarray) -> np.ndarray:
+    found = np.empty(texts.shape, object)
+    for place, text in np.ndenumerate(texts):
+        found[place] = text.decode(errors="surrogateescape")
     return found
