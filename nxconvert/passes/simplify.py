@@ -7,6 +7,7 @@ import numpy as np
 import onnx_ir as ir
 
 from nxconvert.passes.rewriting import (
+    ELEMENTWISE,
     NodePass,
     bypass,
     change,
@@ -239,17 +240,40 @@ def _with_constant(node: ir.Node) -> tuple[ir.Value, np.ndarray] | None:
 
 
 class DivideByReciprocals(NodePass):
-    """``x * (1 / y)`` is ``x / y``, of floats: rounded once less, and what runtimes know as part of an RMS norm."""
+    """``x * (1 / y)`` is ``x / y``, of floats: rounded once less, and what runtimes know as part of an RMS norm.
+
+    Not where the product becomes an integer: what lies between two would go to the other one.
+    """
 
     op_types = frozenset({"Mul"})
 
     def rewrite(self, node: ir.Node) -> bool:
         for index in (1, 0):
             inverse = producer(node.inputs[index], "Reciprocal")
-            if inverse is not None and only_use(inverse.outputs[0]) and inverse.graph is node.graph:
+            if inverse is None or not only_use(inverse.outputs[0]) or inverse.graph is not node.graph:
+                continue
+            if not _becomes_integer(node.outputs[0]):
                 change(node, "Div", [node.inputs[1 - index], inverse.inputs[0]], absorbed=[inverse])
                 return True
         return False
+
+
+def _becomes_integer(value: ir.Value) -> bool:
+    """Whether elements of `value`, or what is computed of each of them next, are rounded to integers."""
+    pending, seen = [value], {value}
+    while pending:
+        for user, _ in pending.pop().uses():
+            if user.op_type in _ROUNDING:
+                return True
+            if user.op_type == "Cast" and ir.DataType(int_attribute(user, "to", 0)).is_integer():
+                return True
+            if user.op_type in ELEMENTWISE and user.outputs[0] not in seen:
+                pending.append(user.outputs[0])
+                seen.add(user.outputs[0])
+    return False
+
+
+_ROUNDING = frozenset({"Ceil", "Floor", "QuantizeLinear", "Round"})
 
 
 class ComposeCasts(NodePass):

@@ -239,6 +239,15 @@ def test_a_reciprocal_that_others_read_stays():
     assert not DivideByReciprocals()(graph).modified
 
 
+@pytest.mark.parametrize("steps", ["Round(p)", "Cast <to = 3> (p)", "s = Add(p, h)  t = Where(c, s, p)  y = Floor(t)"])
+def test_a_product_that_is_rounded_to_integers_stays(steps: str):
+    """In float32, 41 * (1 / 82) is less than a half, and 41 / 82 is one."""
+    steps = steps if "y = " in steps else f"y = {steps}"
+    inputs, etype = "float[A] x, float[A] k, float h, bool[A] c", "int8" if "Cast" in steps else "float"
+    text = f"({inputs}) => ({etype}[A] y) {{ r = Reciprocal(k)  p = Mul(x, r)  {steps} }}"
+    assert not DivideByReciprocals()(model(text)).modified
+
+
 @pytest.mark.parametrize("axes", ["2, 3", "-1, -2", "3, 0"])
 def test_pads_are_of_all_axes(axes):
     graph = model(
