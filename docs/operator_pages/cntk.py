@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 
 from docs.operator_pages.common import ROOT, rows, signatures
-from nxconvert.frontends.cntk import loops, ops  # noqa: F401  (fill the table)
+from nxconvert.frontends.cntk import ops  # noqa: F401  (fills the table)
 from nxconvert.frontends.cntk.criteria import CRITERIA
 from nxconvert.frontends.cntk.primitives import NAMES
 from nxconvert.frontends.cntk.table import cntk

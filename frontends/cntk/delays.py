@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from nxconvert.frontends.cntk.dynamic import Seq, Tensor
+from nxconvert.frontends.cntk.dynamic import Axes, Seq, Tensor, with_axes
 from nxconvert.frontends.cntk.table import Context
 from nxconvert.graph.builder import Builder, Value
 from nxconvert.graph.dims import Int
@@ -13,6 +13,12 @@ from nxconvert.graph.dims import Int
 def reversed_steps(op: Builder, value: Value, seq: Seq) -> Value:
     """[batch, sequence, ...] with the steps of each sequence from its last one to its first; the rest stays."""
     return op.ReverseSequence(value, seq.lengths, batch_axis=0, time_axis=1)
+
+
+def in_order(op: Builder, tensor: Tensor, seq: Seq, backwards: bool) -> Value:
+    """[batch, sequence, ...] in the order in which a loop goes through the steps."""
+    value = with_axes(op, tensor, Axes(True, seq))
+    return reversed_steps(op, value, seq) if backwards else value
 
 
 def initial_steps(m: Context, initial: Tensor, offset: int, dims: Sequence[Int], seq: Seq, backwards: bool) -> Value:

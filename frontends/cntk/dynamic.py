@@ -9,11 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 import onnx_ir as ir
 
 from nxconvert.graph.builder import Builder, Value
 from nxconvert.graph.dims import Int, require
+
+#: Static sizes.
+Dims: TypeAlias = "tuple[Int, ...]"
 
 
 class Seq:
@@ -96,7 +100,7 @@ class Tensor:
         return self.axes.count
 
     @property
-    def dims(self) -> tuple[Int, ...]:
+    def dims(self) -> Dims:
         """The static sizes."""
         return self.value.dims[self.nd :]
 
@@ -162,6 +166,13 @@ def with_axes(op: Builder, tensor: Tensor, axes: Axes, rank: int | None = None) 
     start = axes.count
     lacking += range(start, start + (tensor.rank if rank is None else rank) - tensor.rank)
     return op.Unsqueeze(tensor.value, lacking) if lacking else tensor.value
+
+
+def broadcast(many: Sequence[Dims]) -> Dims:
+    """The sizes that all of some have in common, aligned from the last one."""
+    rank = max(map(len, many), default=0)
+    padded = [(*[1] * (rank - len(dims)), *dims) for dims in many]
+    return tuple(next((size for size in sizes if size != 1), 1) for sizes in zip(*padded, strict=True))
 
 
 def leading_dims(axes: Axes, batch: Int) -> tuple[Int, ...]:

@@ -11,12 +11,13 @@ import onnx_ir as ir
 from nxconvert.errors import Unsupported, UnsupportedError, counted
 from nxconvert.formats.cntk.model import read_model
 from nxconvert.formats.cntk.sniff import is_legacy
-from nxconvert.frontends.cntk import loops, ops  # noqa: F401  (fill the table)
+from nxconvert.frontends.cntk import ops  # noqa: F401  (fills the table)
 from nxconvert.frontends.cntk.inputs import LENGTHS, name_variables, plan, word
 from nxconvert.frontends.cntk.legacy import read_legacy
 from nxconvert.frontends.cntk.lower import Lowerer, where
 from nxconvert.frontends.cntk.network import Expansion, Network, Node, Result, expand
 from nxconvert.frontends.cntk.outputs import wanted_outputs
+from nxconvert.frontends.cntk.recurrence import lower_loop
 from nxconvert.frontends.cntk.table import cntk
 from nxconvert.graph.builder import Value
 from nxconvert.graph.finish import finish
@@ -44,7 +45,7 @@ def read(path: Path, options: ReadOptions) -> ir.Model:
     m = Lowerer(network, names, stored.variables, options.warn, inputs)
     for group in network.groups:
         if network.is_loop(group):
-            loops.lower_loop(m, group)
+            lower_loop(m, group)
         else:
             m.lower(group[0])
     model = finish(m.root, _outputs(m, network, names.values()))

@@ -8,7 +8,7 @@ import operator
 import numpy as np
 import pytest
 
-from nxconvert.frontends.cntk.forms import CONSTANT, Atom, Form, Odd, Weight, number, of_atom, of_weight
+from nxconvert.frontends.cntk.recurrence.forms import CONSTANT, Atom, Form, Odd, Weight, number, of_atom, of_weight
 
 SIZE = 2
 X, H = Atom("outer", "x", 3), Atom("state", "h", SIZE)

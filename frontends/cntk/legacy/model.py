@@ -19,7 +19,7 @@ from nxconvert.errors import ReadError, Unsupported, UnsupportedError, counted
 from nxconvert.formats.cntk.dictionary import Array
 from nxconvert.formats.cntk.legacy import Network, Node, read_network
 from nxconvert.formats.cntk.model import CONSTANT, INPUT, PARAMETER, PLACEHOLDER, Function, Model, Variable
-from nxconvert.frontends.cntk.legacy_nodes import BATCH, BUILDERS, FUNCTIONS, ORDERS, SEQUENCE, dynamic_axes
+from nxconvert.frontends.cntk.legacy.nodes import BATCH, BUILDERS, FUNCTIONS, ORDERS, SEQUENCE, dynamic_axes
 from nxconvert.frontends.cntk.primitives import COMBINE, NAMES
 
 _UID = re.compile(r".*?__v2libuid__(?P<uid>.*?)__v2libname__(?P<name>.*)", re.DOTALL)

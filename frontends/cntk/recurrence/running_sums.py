@@ -5,17 +5,12 @@ Models count steps this way, number words, and keep the sums of all steps so far
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from nxconvert.frontends.cntk.delays import initial_steps, reversed_steps
-from nxconvert.frontends.cntk.dynamic import Axes, Seq, Tensor, with_axes
+from nxconvert.frontends.cntk.dynamic import Axes, Seq, Tensor, broadcast, with_axes
 from nxconvert.frontends.cntk.lower import Lowerer
 from nxconvert.frontends.cntk.network import Result
-from nxconvert.frontends.cntk.state_dims import broadcast
+from nxconvert.frontends.cntk.recurrence.loop import Loop
 from nxconvert.frontends.cntk.table import DataType, Value
-
-if TYPE_CHECKING:
-    from nxconvert.frontends.cntk.loops import Loop
 
 #: What only says on which axis a tensor is.
 _SAME = ("ReconcileDynamicAxis",)

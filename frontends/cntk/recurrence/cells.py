@@ -1,9 +1,9 @@
 """Loops that are the cell of an LSTM, a GRU or a plain RNN, as ONNX's operators.
 
-A cell is known by what it computes (:mod:`nxconvert.frontends.cntk.forms`), not by the block that it was made as: by
-files of the first format there are none, and gates may be computed one by one or all at once, in any order. What is
-multiplied with a weight before the loop is taken into ONNX's operator. Constant scales of states, CNTK's stabilizers,
-become part of the weights. What is not exactly such a cell stays a loop.
+A cell is known by what it computes (:mod:`~nxconvert.frontends.cntk.recurrence.forms`), not by the block that it was
+made as: by files of the first format there are none, and gates may be computed one by one or all at once, in any order.
+What is multiplied with a weight before the loop is taken into ONNX's operator. Constant scales of states, CNTK's
+stabilizers, become part of the weights. What is not exactly such a cell stays a loop.
 
 ONNX's operators put out the hidden state alone for each step, and all states of the last one (backwards, the first
 one); a loop of which something else is used, such as the cell state of each step, stays a loop as well.
@@ -14,22 +14,20 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from nxconvert.formats.tensors import ComputedTensor, contiguous, release
-from nxconvert.frontends.cntk.cell_forms import Reader
 from nxconvert.frontends.cntk.delays import initial_steps
 from nxconvert.frontends.cntk.dynamic import Axes, Seq, Tensor, leading_dims, with_axes
-from nxconvert.frontends.cntk.final_steps import final_steps
-from nxconvert.frontends.cntk.forms import CONSTANT, Atom, Form, Odd, Product, Weight, factors, number
 from nxconvert.frontends.cntk.lower import Lowerer
 from nxconvert.frontends.cntk.network import Result, Source
+from nxconvert.frontends.cntk.recurrence.cell_forms import Reader
+from nxconvert.frontends.cntk.recurrence.final_steps import final_steps
+from nxconvert.frontends.cntk.recurrence.forms import CONSTANT, Atom, Form, Odd, Product, Weight, factors, number
+from nxconvert.frontends.cntk.recurrence.loop import Loop
 from nxconvert.frontends.cntk.table import DataType, Int, Value
-
-if TYPE_CHECKING:
-    from nxconvert.frontends.cntk.loops import Loop
 
 _ACTIVATIONS = ("Tanh", "Relu", "Sigmoid")
 #: A cell has fewer functions, however it is written.

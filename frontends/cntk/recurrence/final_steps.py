@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from nxconvert.frontends.cntk.idioms import Bounds, bounds, function_of
 from nxconvert.frontends.cntk.network import Network, Node, Source
-
-if TYPE_CHECKING:
-    from nxconvert.frontends.cntk.loops import Loop
+from nxconvert.frontends.cntk.recurrence.loop import Loop
 
 #: Functions of which an input says on which axis they are, and nothing else.
 _LAYOUTS = {"ReconcileDynamicAxis": 1, "PackedIndex": 0}

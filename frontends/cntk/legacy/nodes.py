@@ -18,7 +18,7 @@ from nxconvert.formats.cntk.legacy import Node
 from nxconvert.formats.cntk.model import Variable
 
 if TYPE_CHECKING:
-    from nxconvert.frontends.cntk.legacy import Conversion
+    from nxconvert.frontends.cntk.legacy.model import Conversion
 
 Build: TypeAlias = "Callable[[Conversion, Node, list[str]], Any]"
 

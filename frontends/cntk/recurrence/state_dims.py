@@ -8,19 +8,43 @@ of its other operand.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TypeAlias
 
 from nxconvert.formats.cntk.dictionary import Axis
-from nxconvert.frontends.cntk.network import Node, Source
+from nxconvert.formats.cntk.model import PLACEHOLDER
+from nxconvert.frontends.cntk.dynamic import Dims, broadcast
+from nxconvert.frontends.cntk.lower import Lowerer
+from nxconvert.frontends.cntk.network import Node, Result, Source
+from nxconvert.frontends.cntk.recurrence.loop import Loop
 from nxconvert.frontends.cntk.table import axis
-from nxconvert.graph.dims import Int
-
-Dims: TypeAlias = "tuple[Int, ...]"
 
 _MAX_ROUNDS = 8
 
 
-def around(
+def state_dims(m: Lowerer, loop: Loop) -> dict[str, Dims]:
+    """The static sizes of the delays, as far as they are known beforehand: recorded, worked out, or those of the
+    initial state.
+    """
+    members = {node.uid for node in loop.nodes}
+
+    def own(source: Source) -> str | None:
+        return source.node if isinstance(source, Result) and source.node in members else None
+
+    recorded = {node.uid: _recorded(m, node) for node in loop.delays}
+    found = _around(loop.nodes, recorded, lambda source: m.tensor(source).dims, own)
+    return {node.uid: found.get(node.uid, m.tensor(node.inputs[1]).dims) for node in loop.delays}
+
+
+def _recorded(m: Lowerer, node: Node) -> Dims | None:
+    """The sizes that a placeholder records for a delay or for what it delays."""
+    for source in (Result(node.uid), node.inputs[0]):
+        if isinstance(source, Result):
+            variable = m.placeholders.get(f"{source.node}_Output_{source.index}")
+            if variable is not None and variable.kind == PLACEHOLDER and all(size >= 0 for size in variable.shape):
+                return variable.shape
+    return None
+
+
+def _around(
     nodes: Sequence[Node],
     delays: Mapping[str, Dims | None],
     outer: Callable[[Source], Dims | None],
@@ -76,13 +100,6 @@ _ELEMENTWISE = frozenset(
     Asin Acos Atanh Asinh StraightThrough Tan Atan PastValue FutureValue CustomProxyOp
     """.split()  # noqa: SIM905
 )
-
-
-def broadcast(many: Sequence[Dims]) -> Dims:
-    """The sizes that all of some have in common, aligned from the last one."""
-    rank = max(map(len, many), default=0)
-    padded = [(*[1] * (rank - len(dims)), *dims) for dims in many]
-    return tuple(next((size for size in sizes if size != 1), 1) for sizes in zip(*padded, strict=True))
 
 
 def _common(many: Iterable[Dims | None]) -> Dims | None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 
 from nxconvert.frontends.cntk.dynamic import STATIC, Tensor
-from nxconvert.frontends.cntk.forms import Atom, Form, Odd, Weight, number, of_atom, of_weight, weight
 from nxconvert.frontends.cntk.lower import Lowerer
 from nxconvert.frontends.cntk.network import Leaf, Node, Result, Source
 from nxconvert.frontends.cntk.primitives import IDENTITIES
+from nxconvert.frontends.cntk.recurrence.forms import Atom, Form, Odd, Weight, number, of_atom, of_weight, weight
 from nxconvert.frontends.cntk.table import Axis
 from nxconvert.graph.dims import static
 
