@@ -108,9 +108,10 @@ def _khatri_rao(c: Conversion, node: Node, inputs: list[str]) -> None:
 def _reshaped(shape: tuple[int, ...], begin: int = 0, end: int | None = None) -> dict[str, Any]:
     """The attributes of a function that gives the axes from `begin` up to `end` other sizes; -1 is to be found."""
     attributes: dict[str, Any] = {"newShape": shape}
-    if begin or end is not None:
-        last = Axis(end, f"staticAxisIdx={end}", True) if end is not None else Axis(DYNAMIC - 2, "EndStaticAxis", True)
-        attributes |= {"beginAxis": Axis(begin, f"staticAxisIdx={begin}", True), "endAxis": last}
+    if begin:
+        attributes["beginAxis"] = static_axis(begin + 1)
+    if end is not None:
+        attributes["endAxis"] = static_axis(end + 1)
     return attributes
 
 

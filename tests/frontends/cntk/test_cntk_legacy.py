@@ -33,12 +33,15 @@ def random(*dims: int) -> np.ndarray:
     return RANDOM.standard_normal(dims).astype(np.float32)
 
 
-@pytest.mark.parametrize("model", models("legacy"))
-def test_old_files_compute_what_they_do_in_cntk(model: str, recordings: Path) -> None:
-    folder = recorded("legacy", recordings)
+FAMILIES = ("legacy", "legacy_networks")
+
+
+@pytest.mark.parametrize(("family", "model"), [(family, model) for family in FAMILIES for model in models(family)])
+def test_old_files_compute_what_they_do_in_cntk(family: str, model: str, recordings: Path) -> None:
+    folder = recorded(family, recordings)
     case = folder / f"{model}.0"
     assert case.exists(), (folder / f"{model}.error").read_text()
-    target = recordings / f"legacy-{model}.onnx"
+    target = recordings / f"{family}-{model}.onnx"
     problem = cntk_cases.outcome(cntk_cases.read(case), target, model=folder / f"{model}.legacy")
     assert not problem
 
