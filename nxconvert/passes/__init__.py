@@ -30,6 +30,7 @@ from nxconvert.passes.fusion import (
 )
 from nxconvert.passes.gelu import RecognizeGelu
 from nxconvert.passes.masks import DropIdleMasks
+from nxconvert.passes.operands import FoldOperandScalesIntoWeights
 from nxconvert.passes.opset import NEWEST_OPSET, OLDEST_OPSET, convert_opset
 from nxconvert.passes.quantized import UnsignedActivations, UnsignedWeights, WidenLoneWeights
 from nxconvert.passes.rewriting import NodePass, Sweep
@@ -67,6 +68,7 @@ __all__ = [
     "FlattenRows",
     "FoldAffineIntoWeights",
     "FoldConstants",
+    "FoldOperandScalesIntoWeights",
     "FoldScalesIntoWeights",
     "KeepReducedAxes",
     "LiftConstants",
@@ -122,6 +124,7 @@ def default_passes() -> list[ir.passes.PassBase]:
                 TransposeWeights(),
                 FoldAffineIntoWeights(),
                 FoldScalesIntoWeights(),
+                FoldOperandScalesIntoWeights(),
                 BiasIntoLayerNormalization(),
                 WidenLoneWeights(),
                 UnsignedActivations(),
