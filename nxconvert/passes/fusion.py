@@ -6,8 +6,9 @@ Weights stay in their place and keep their names; no pass makes the model's weig
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import onnx_ir as ir
@@ -23,6 +24,7 @@ from nxconvert.passes.rewriting import (
     bypass,
     change,
     constant,
+    dims_of,
     int_attribute,
     integers,
     ints_attribute,
@@ -149,6 +151,9 @@ class FoldAffineIntoWeights(NodePass):
     - `Mul` or `Add` of a constant that has one number a channel (``[C, 1, 1]``, ``[1, C, 1, 1]``; after `Gemm` ``[C]``,
       ``[1, C]``) or one in all, and does not broadcast the result to a larger shape.
 
+    Between a `Gemm` or a `MatMul` and the affine node there may be a `Reshape` of its columns to an image or the like,
+    of which every element has a number of its own: what generators of images begin with.
+
     The scale and the bias are computed in float64, the weight in its own precision, or in float32 if that is a half.
     """
 
@@ -156,9 +161,12 @@ class FoldAffineIntoWeights(NodePass):
 
     def rewrite(self, node: ir.Node) -> bool:
         layer, affine = _affine_after_layer(node)
+        reshape = None
+        if layer is None:
+            layer, affine, reshape = _affine_after_reshape(node)
         if layer is None or affine is None:
             return False
-        weight, result = layer.node.inputs[1], layer.node.outputs[0]
+        weight, result = layer.node.inputs[1], (reshape or layer.node).outputs[0]
         assert weight is not None
         if layer.node.graph is not node.graph or not only_use(result) or (affine.scales and not only_use(weight)):
             return False
@@ -206,6 +214,55 @@ def _affine_after_layer(node: ir.Node) -> tuple[_Layer | None, _Affine | None]:
     return None, None
 
 
+def _affine_after_reshape(node: ir.Node) -> tuple[_Layer | None, _Affine | None, ir.Node | None]:
+    """The product of matrices whose columns are reshaped to what `node` scales or shifts, how, and the `Reshape`."""
+    for index in (0,) if node.op_type == "BatchNormalization" else (0, 1):
+        reshape = producer(node.inputs[index], "Reshape")
+        product = None if reshape is None else producer(reshape.inputs[0], "Gemm", "MatMul")
+        if reshape is None or product is None or not only_use(product.outputs[0]) or reshape.graph is not node.graph:
+            continue
+        layer = _Layer.of(product) if product.op_type == "Gemm" or _is_matrix_product(product) else None
+        dims = _dims_of_columns(reshape)
+        if layer is None or dims is None:
+            continue
+        if node.op_type == "BatchNormalization":
+            affine = _normalization(node)
+            return layer, None if affine is None else _spread(affine, (dims[0], *[1] * (len(dims) - 1)), dims), reshape
+        tensor = constant(node.inputs[1 - index])
+        shape = () if tensor is None else tuple(tensor.shape.numpy())[-len(dims) :]
+        if tensor is not None and tensor.dtype == layer.weight.dtype and _is_broadcast(tensor.shape.numpy(), dims):
+            return layer, _spread(_mul_or_add(node, tensor, node.inputs[1 - index]), shape, dims), reshape
+    return None, None, None
+
+
+def _dims_of_columns(reshape: ir.Node) -> tuple[int, ...] | None:
+    """The dims that a `Reshape` of a matrix gives to its columns, if it leaves the rows alone."""
+    source, result = dims_of(reshape.inputs[0]), dims_of(reshape.outputs[0])
+    if source is None or result is None or len(source) != 2 or len(result) < 2 or source[0] != result[0]:
+        return None
+    columns = [dim for dim in result[1:] if isinstance(dim, int)]
+    return tuple(columns) if len(columns) == len(result) - 1 and math.prod(columns) == source[1] else None
+
+
+def _is_broadcast(shape: Sequence[int], dims: Sequence[int]) -> bool:
+    """Whether a constant is broadcast to what has rows of `dims`, each of them alike."""
+    padded = [1] * (len(dims) + 1 - len(shape)) + list(shape)
+    return len(padded) == len(dims) + 1 and all(a in (1, b) for a, b in zip(padded, (1, *dims), strict=True))
+
+
+def _spread(affine: _Affine, shape: tuple[int, ...], dims: tuple[int, ...]) -> _Affine:
+    """An affine whose numbers, of `shape`, are broadcast to `dims` as one of all elements in a row."""
+
+    def whole(numbers: np.ndarray) -> np.ndarray:
+        return np.broadcast_to(numbers.reshape(shape if numbers.size > 1 else ()), dims).reshape(-1)
+
+    def compute() -> tuple[np.ndarray, np.ndarray]:
+        scale, shift = affine.compute()
+        return whole(scale), whole(shift)
+
+    return replace(affine, compute=compute)
+
+
 def _normalization(node: ir.Node) -> _Affine | None:
     """What a `BatchNormalization` does, if that is the same for every input."""
     tensors = [constant(value) for value in node.inputs[1:]]
@@ -232,13 +289,18 @@ def _per_channel(node: ir.Node, layer: _Layer, operand: ir.Value | None) -> _Aff
     shape = (1,) * (dims - len(tensor.shape)) + tuple(tensor.shape.numpy())
     if shape[1] not in (1, layer.channels) or any(size != 1 for axis, size in enumerate(shape) if axis != 1):
         return None
+    return _mul_or_add(node, tensor, operand)
+
+
+def _mul_or_add(node: ir.Node, tensor: ir.TensorProtocol, operand: ir.Value | None) -> _Affine:
+    """What `Mul` or `Add` does with a constant, which is the content of `operand`."""
+    is_mul = node.op_type == "Mul"
 
     def compute() -> tuple[np.ndarray, np.ndarray]:
         numbers = tensor.numpy().astype(np.float64).reshape(-1)
         one, zero = np.array(1.0), np.array(0.0)
-        return (numbers, zero) if node.op_type == "Mul" else (one, numbers)
+        return (numbers, zero) if is_mul else (one, numbers)
 
-    is_mul = node.op_type == "Mul"
     return _Affine(compute, scales=is_mul, shifts=not is_mul, shift=None if is_mul else operand)
 
 

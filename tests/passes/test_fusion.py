@@ -103,6 +103,60 @@ def test_a_product_of_more_than_matrices_stays():
     assert not FoldAffineIntoWeights()(graph).modified
 
 
+RESHAPED = {
+    "a bias of the image's shape": "y = Add(r, whole)",
+    "a bias for each channel": "y = Add(spread, r)",
+    "a factor for each column": "y = Mul(r, last)",
+    "one number": "y = Add(r, one)",
+    "normalization": "y = BatchNormalization(r, scale, shift, mean, var)",
+    "all of them": "c = Add(r, whole)  d = BatchNormalization(c, scale, shift, mean, var)  y = Mul(last, d)",
+}
+
+
+@pytest.mark.parametrize("product", ["MatMul(x, w)", "Gemm(x, w)", "Gemm<transB = 1>(x, v, b)"])
+@pytest.mark.parametrize("affine", RESHAPED)
+def test_affine_behind_columns_that_become_an_image(product: str, affine: str):
+    constants = weights(
+        **NORM, w=(4, 30), v=(30, 4), b=(30,), whole=(6, 5, 1), spread=(1, 6, 1, 1), last=(5, 1), one=(1,)
+    )
+    constants["image"] = np.array([0, 6, 5, 1])
+    graph = model(
+        f"(float[N, 4] x) => (float[N, 6, 5, 1] y) {{ p = {product}  r = Reshape(p, image)  {RESHAPED[affine]} }}",
+        constants,
+    )
+    RemoveUnused()(graph)
+    assert_rewritten([FoldAffineIntoWeights(), RemoveUnused()], graph, [_layer(product, affine), "Reshape"], N=5)
+
+
+def _layer(product: str, affine: str) -> str:
+    is_scaled_product = "MatMul" in product and "factor" in affine
+    return "MatMul" if is_scaled_product else "Gemm"
+
+
+BEHIND_RESHAPES = {
+    "columns and rows become one": "p = MatMul(x, w)  r = Reshape(p, mixed)  y = Add(r, one)",
+    "rows that are known are split": "p = MatMul(four, w)  r = Reshape(p, split)  y = Add(r, one)",
+    "the product is read elsewhere": "p = MatMul(x, w)  r = Reshape(p, image)  a = Add(r, one)  y = MatMul(a, p)",
+    "the image is read elsewhere": "p = MatMul(x, w)  r = Reshape(p, image)  a = Add(r, one)  y = Add(a, r)",
+    "it becomes larger": "p = MatMul(x, w)  r = Reshape(p, image)  y = Add(r, larger)",
+    "a product of more than matrices": "p = MatMul(deep, w)  r = Reshape(p, image)  y = Add(r, one)",
+}
+
+
+@pytest.mark.parametrize("case", BEHIND_RESHAPES)
+def test_what_stays_behind_a_reshape(case: str):
+    constants = weights(w=(4, 30), one=(1,), larger=(3, 6, 5)) | {
+        "image": np.array([0, 6, 5]),
+        "mixed": np.array([-1, 2, 3]),
+        "split": np.array([2, 2, 30]),
+    }
+    graph = model(
+        f"(float[N, 4] x, float[4, 4] four, float[N, 1, 4] deep) => (float[A, B, C] y) {{ {BEHIND_RESHAPES[case]} }}",
+        constants,
+    )
+    assert not FoldAffineIntoWeights()(graph).modified
+
+
 def test_half_precision_is_folded_in_float32():
     constants = {k: v.astype(np.float16) for k, v in weights(w=(6, 4, 3), scale=(6, 1)).items()}
     graph = model("(float16[N, 4, H] x) => (float16[N, 6, P] y) { a = Conv(x, w)  y = Mul(a, scale) }", constants)
