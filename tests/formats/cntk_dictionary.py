@@ -93,11 +93,11 @@ def variable(uid: str, kind: int, dims: tuple[int, ...], **more: Any) -> dict[st
 
 
 def function(
-    uid: str, op: int, inputs: Sequence[str], attributes: Mapping[str, Any] = {}, **more: Any
+    uid: str, op: int, inputs: Sequence[str], attributes: Mapping[str, Any] | None = None, **more: Any
 ) -> dict[str, Any]:
     return {
         "type": "PrimitiveFunction", "version": 24, "uid": uid, "op": op, "inputs": list(inputs),
-        "attributes": {}, **more,
+        "attributes": attributes or {}, **more,
     }  # fmt: skip
 
 

@@ -6,14 +6,15 @@ import random
 import struct
 import time
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from nxconvert.errors import ReadError, UnsupportedError
-from nxconvert.formats.cntk.dictionary import LARGE_MAGIC
+from nxconvert.formats.cntk.dictionary import LARGE_MAGIC, Axis
 from nxconvert.formats.cntk.legacy import Network, read_network
 from nxconvert.formats.cntk.model import Model, read_model
 from nxconvert.formats.cntk.sniff import is_legacy, looks_like_cntk
@@ -133,6 +134,12 @@ def parameter(content: bytes, dims: tuple[int, ...] = (3,)) -> dict[str, object]
     return model("z", [X, w], [function("z", 19, ["x", "w"])])
 
 
+def several(attributes: dict[str, Any], inputs: Sequence[str] = ("z_Output_0",)) -> dict[str, object]:
+    """A model of two outputs, one of which is a reduction of the other."""
+    reduced = function("y", 39, inputs, {"reductionOpName": "Sum", **attributes})
+    return model("c", [X], [function("c", COMBINE, ["y_Output_0", "z_Output_0"]), reduced, Z])
+
+
 def without(what: dict[str, object], key: str) -> dict[str, object]:
     return {name: value for name, value in what.items() if name != key}
 
@@ -179,6 +186,14 @@ CASES: dict[str, tuple[dict[str, object] | bytes, str]] = {
     "a loop without a delay": (
         model("z", [X], [function("z", 19, ["x", "y_Output_0"]), function("y", NEGATE, ["z_Output_0"])]),
         "depend on themselves, with no delay between them",
+    ),
+    "sums over no axis": (several({}), "not supported: ReduceElements at y"),
+    "sums over what is no axis": (several({"axis": (3,)}), "not supported: ReduceElements at y"),
+    "sums over what are no axes": (several({"axisVec": 1.0}), "not supported: ReduceElements at y"),
+    "sums of nothing": (several({"axis": BATCH}, inputs=[]), "not supported: ReduceElements at y"),
+    "parts that do not go together": (
+        model("z", [variable("x", 0, (3, 2)), variable("v", 0, (2, 4))],
+              [function("z", 43, ["x", "v"], {"axis": Axis(0, "", False)})]), "cannot be broadcast to"
     ),
     "a function of the user's": ((FIXTURES / "user_defined.model").read_bytes(), "not supported: "),
     "too few numbers": (parameter(array((3,), np.zeros(2))), "an array of the shape [3] has 2 numbers, not 3"),
