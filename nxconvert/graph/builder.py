@@ -514,6 +514,8 @@ class Builder:
         lead = len(target) - x.rank
         for have, want in zip(x.dims, target[lead:], strict=True):
             if have not in (1, want):
+                if isinstance(have, int) and isinstance(want, int):
+                    raise GraphTypeError(f"a tensor of {list(x.dims)} cannot be broadcast to {list(target)}")
                 require(have, want, broadcast=True)
         # Expand leaves an axis alone where it is asked for 1.
         shape = [1 if i >= lead and x.dims[i - lead] == d else d for i, d in enumerate(target)]

@@ -408,6 +408,13 @@ def test_expand(op, dims, target, nodes):
     assert np.array_equal(result, np.broadcast_to(data, [evaluate(d, sizes) for d in target]))
 
 
+@pytest.mark.parametrize("target", [(1, 2, 2), (1, 1, 2), (4, 1, 2, 2)])
+def test_what_cannot_be_expanded(op, target):
+    x = op.input("x", FLOAT, (1, 3, 2))
+    with pytest.raises(GraphTypeError, match="cannot be broadcast to"):
+        op.expand(x, target)
+
+
 def test_expanding_a_constant_folds(op):
     assert op.expand(op.const([1, 2]), (3, 2)).array.tolist() == [[1, 2]] * 3
     assert isinstance(op.expand(op.const(1.0), (2,)), Value)
