@@ -77,6 +77,13 @@ def test_a_pipe_is_no_model(tmp_path: Path) -> None:
         source_frontend(tmp_path / "pipe")
 
 
+def test_fields_that_are_larger_than_files_can_be(tmp_path: Path) -> None:
+    path = tmp_path / "model.onnx"
+    path.write_bytes(b"B" + b"\xff" * 9 + b"\x01" * 10)
+    with pytest.raises(ReadError, match="unknown binary data"):
+        source_frontend(path)
+
+
 def test_a_format_can_be_named(classifier_file: Path) -> None:
     assert source_frontend(classifier_file, "onnx")[1].name == "onnx"
     with pytest.raises(UsageError, match="no format 'keras' to read; these can be read: .*onnx"):

@@ -73,6 +73,8 @@ def _check(path: Path, proto: onnx.ModelProto) -> None:
         # Outputs without a rank are against the letter of the standard, in many files, and run everywhere.
         if "Field 'shape' of 'type' is required" not in str(error):
             raise ReadError(f"{path} is no valid ONNX model: {' '.join(str(error).split())}") from error
+    except UnicodeDecodeError as error:  # the checker quotes a name that is no text
+        raise ReadError(f"{path} is a damaged ONNX model: a name in it is no text.") from error
 
 
 def _attempt(path: Path, complaint: str, call: Callable[[], Result]) -> Result:

@@ -26,7 +26,7 @@ def looks_like_onnx(path: Path) -> bool:
         size = path.stat().st_size
         with path.open("rb") as file:
             return _has_graph(file, size)
-    except OSError:
+    except (OSError, ValueError):  # a field may be said to be larger than files can be
         return False
 
 

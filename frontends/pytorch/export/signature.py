@@ -110,7 +110,9 @@ def user_inputs(program: Program) -> list[UserInput]:
         if item.kind == "constant_input" or kind == "none" or not isinstance(value, str):
             continue  # a number or a flag that is built in
         if kind == "tensor":
-            meta = program.graph.tensors[value]
+            meta = program.graph.tensors.get(value)
+            if meta is None:
+                raise ReadError(f"the program is damaged: nothing is known of its input {value!r}.")
             found.append(UserInput(name, value, kind, meta.dtype, meta.sizes))
         elif kind in _NUMBERS:
             found.append(UserInput(name, value, kind, _NUMBERS[kind], ()))

@@ -171,6 +171,15 @@ def test_a_file_that_was_cut_off(classifier_file: Path) -> None:
         nxconvert.load(classifier_file)
 
 
+def test_a_name_that_is_no_text(tmp_path: Path) -> None:
+    text = "g (float[n] x) => (float[n] y) { y = NoSuchOperator(x) }"
+    model = onnx.parser.parse_model(f'<ir_version: 8, opset_import: ["": 17]> {text}')
+    path = tmp_path / "model.onnx"
+    path.write_bytes(model.SerializeToString().replace(b"NoSuchOperator", b"NoSuch\x9dperator"))
+    with pytest.raises(ReadError, match="a name in it is no text"):
+        nxconvert.load(path)
+
+
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
