@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from nxconvert import __version__
 from nxconvert.detection import init_file, source_frontend, target_backend, wanted_outputs
-from nxconvert.errors import UsageError
+from nxconvert.errors import NxConvertError, UsageError
 from nxconvert.fingerprint import Fingerprint
 from nxconvert.inputs import InputsLike, parse_inputs
 from nxconvert.interface import free_dims, interface, parameter_count
@@ -95,7 +95,7 @@ def load(
         outputs=wanted_outputs(outputs, frontend),
         warn=warn,
     )
-    return frontend.read(path, options)
+    return _read(path, frontend, options)
 
 
 def save(
@@ -225,7 +225,16 @@ def _source(
         live, frontend = source, live_frontend(source.format)
         return live.weights, frontend, lambda options: frontend.read_live(live, options)
     path, reader = source_frontend(source, format)
-    return path, reader, lambda options: reader.read(path, options)
+    return path, reader, lambda options: _read(path, reader, options)
+
+
+def _read(path: Path, frontend: Frontend, options: ReadOptions) -> ir.Model:
+    """The model in a file; what is wrong with it is said of that file."""
+    try:
+        return frontend.read(path, options)
+    except NxConvertError as error:
+        error.source = error.source or str(path)
+        raise
 
 
 def _second_file(origin: Path | None, files: Iterable[Path | None]) -> Path | None:

@@ -147,8 +147,8 @@ def _require_place(target: Path) -> None:
     if target.is_dir():
         raise WriteError(f"{target} is a folder; the target is to be a file, such as {target / 'model.nx'}.")
     if not folder.is_dir():
-        why = "is no folder" if folder.exists() else "does not exist"
-        raise WriteError(f"{target} cannot be written: {folder} {why}.")
+        why = "is no folder." if folder.exists() else "does not exist. Create it first."
+        raise WriteError(f"{target} cannot be written: {folder} {why}")
     if not os.access(folder, os.W_OK | os.X_OK):
         raise WriteError(f"{target} cannot be written: {folder} allows no new files.")
 

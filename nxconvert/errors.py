@@ -11,7 +11,13 @@ from dataclasses import dataclass, replace
 
 
 class NxConvertError(Exception):
-    """Base of every error that nxconvert raises on purpose."""
+    """Base of every error that nxconvert raises on purpose.
+
+    Attributes:
+        source: the file that was being read, where that is known; the message need not name it.
+    """
+
+    source: str = ""
 
 
 class UsageError(NxConvertError, ValueError):

@@ -198,16 +198,16 @@ class TestFailure:
         source = toy_file('{"open": true}')
         err = self.fails(command_line, source)
         assert err.splitlines() == [
-            "nxconvert: the dims of the argument x cannot be told.",
+            f"nxconvert: {source}: the dims of the argument x cannot be told.",
             "  --input 'x=float32[batch,width]'",
         ]
         hint = err.splitlines()[1].split()
         assert command_line(source, source.parent / "ok.nx", hint[0], hint[1].strip("'"))[0] == 0
 
     def test_operators_that_are_not_supported(self, command_line: CommandLine, toy_file: Callable) -> None:
-        err = self.fails(command_line, toy_file('{"odd": ["a", "b"]}'))
-        assert err.splitlines() == [
-            "nxconvert: 2 operators are not supported:",
+        source = toy_file('{"odd": ["a", "b"]}')
+        assert self.fails(command_line, source).splitlines() == [
+            f"nxconvert: {source}: 2 operators are not supported:",
             "  - toy::a (x2) at toy.py:7",
             "  - toy::b (x2) at toy.py:7",
         ]
@@ -243,17 +243,19 @@ class TestFailure:
         assert (tmp_path / "out.nx").exists()
 
     def test_json_for_programs(self, command_line: CommandLine, toy_file: Callable, tmp_path: Path) -> None:
-        code, out, err = command_line(toy_file('{"open": true}'), tmp_path / "out.nx", "--json")
+        source = toy_file('{"open": true}')
+        code, out, err = command_line(source, tmp_path / "out.nx", "--json")
         assert code == 1
         assert json.loads(out) == {
             "ok": False,
             "error": {
                 "type": "InputError",
                 "message": "the dims of the argument x cannot be told.",
+                "source": str(source),
                 "hints": ["x=float32[batch,width]"],
             },
         }
-        assert err.startswith("nxconvert: the dims")
+        assert err.startswith(f"nxconvert: {source}: the dims")
 
     def test_traceback_on_request(self, command_line: CommandLine, tmp_path: Path) -> None:
         _, _, err = command_line(tmp_path / "none.pt", tmp_path / "out.nx", "--traceback")
@@ -384,7 +386,23 @@ class TestProcess:
         assert done.returncode == 141
         assert done.stderr == ""
 
-    @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+    def test_names_that_would_write_on_the_terminal(self, command_line: CommandLine, toy_file: Callable) -> None:
+        name = "\\u001b[2Jz\\u202e" + "y" * 5000
+        code, _, err = command_line(toy_file(f'{{"odd": ["{name}"]}}'), "out.nx")
+        assert code == 1
+        assert "toy::\\x1b[2Jz\\u202eyyy" in err
+        assert len(err) < 500
+
+    @pytest.mark.parametrize("words", [("inspect",), ("formats",), ("convert", "out.nx")])
+    def test_no_standard_output(self, words: tuple[str, ...], classifier_file: Path, tmp_path: Path) -> None:
+        files = [classifier_file] if words[0] != "formats" else []
+        command = [*NXCONVERT, words[0], *files, *words[1:]]
+        done = subprocess.run(
+            ["sh", "-c", 'exec "$@" >&-', "sh", *command], stderr=subprocess.PIPE, text=True, cwd=tmp_path
+        )
+        assert (done.returncode, done.stderr) == (0, "")
+
+    @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
     def test_an_interruption_leaves_nothing_behind(
         self, number: signal.Signals, code: int, classifier_file: Path, tmp_path: Path
     ) -> None:

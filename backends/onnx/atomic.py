@@ -101,7 +101,7 @@ def cannot_write(target: Path, error: OSError) -> WriteError:
     folder = target.parent
     match error.errno:
         case errno.ENOENT:
-            why = f"the folder {folder} does not exist. Create it first."
+            why = f"{folder} takes no files." if folder.is_dir() else f"{folder} does not exist. Create it first."
         case errno.ENOTDIR:
             why = f"{folder} is no folder."
         case errno.EACCES | errno.EPERM:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from nxconvert.cli.options import init_option, input_option, json_option, traceback_option
+from nxconvert.cli.terminal import plain, print_table
 
 if TYPE_CHECKING:
     from nxconvert.inputs import InputSpec
@@ -54,7 +55,6 @@ def command(
 
 def show_check(report: CheckReport) -> None:
     """Each output's largest differences, and what was run."""
-    from nxconvert.cli.terminal import print_table
     from nxconvert.report import count
 
     rows = [
@@ -70,7 +70,7 @@ def show_check(report: CheckReport) -> None:
     if skipped:
         size, run = next(iter(skipped.items()))
         others = f" (nor {count(len(skipped) - 1, 'other choice')} of sizes)" if len(skipped) > 1 else ""
-        click.echo(f"Not run by the source{f' with {size}' if size else ''}{others}: {run.skipped}")
+        click.echo(plain(f"Not run by the source{f' with {size}' if size else ''}{others}: {run.skipped}"))
 
 
 def _sizes(run: CheckRun) -> str:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from nxconvert.cli.options import json_option, source_options, traceback_option
+from nxconvert.cli.terminal import ProgressBar, plain, warn
 
 if TYPE_CHECKING:
     from nxconvert.plugins import LiveModel
@@ -82,7 +83,6 @@ def _convert(
     verbose: bool,
     **options: Any,
 ) -> int:
-    from nxconvert.cli.terminal import ProgressBar, warn
     from nxconvert.conversion import convert
 
     if checked:
@@ -98,7 +98,7 @@ def _convert(
         for warning in report.warnings:
             warn(warning)
     if not quiet and not as_json:
-        click.echo(_summary(report) if verbose else report.summary())
+        click.echo(plain(_summary(report) if verbose else report.summary()))
     check = _check(report, options, show=not quiet and not as_json) if checked else None
     if as_json:
         result = {"ok": check is None or check.ok, **report.to_dict()}

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from nxconvert.cli.options import json_option, traceback_option
+from nxconvert.cli.terminal import print_table
 
 
 @click.command(short_help="Show what can be read, written and run here.")
@@ -38,8 +39,6 @@ def command(*, as_json: bool) -> int:
 
 
 def _show(formats: dict[str, dict[str, Any]], missing: dict[str, str]) -> None:
-    from nxconvert.cli.terminal import print_table
-
     rows = [
         (
             name,

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from nxconvert.cli.options import json_option, source_options, traceback_option
+from nxconvert.cli.terminal import plain, print_table, warn
 
 
 @click.command(short_help="Show a model's inputs, outputs, operators and size.")
@@ -42,7 +43,6 @@ def command(source: Path, *, source_format: str | None, as_json: bool, **options
 
 
 def _graph_facts(path: Path, format: str, options: Mapping[str, Any]) -> dict[str, Any]:
-    from nxconvert.cli.terminal import warn
     from nxconvert.conversion import load
     from nxconvert.interface import free_dims, interface, operator_counts, parameter_count
 
@@ -63,10 +63,9 @@ def _bytes(path: Path) -> int:
 
 
 def _show(facts: Mapping[str, Any]) -> None:
-    from nxconvert.cli.terminal import print_table
     from nxconvert.report import count, human_bytes, human_count
 
-    click.echo(f"{facts['file']}: {facts['format']}, {human_bytes(facts['bytes'])}")
+    click.echo(plain(f"{facts['file']}: {facts['format']}, {human_bytes(facts['bytes'])}"))
     if "operators" not in facts:
         return
     click.echo(
@@ -77,4 +76,4 @@ def _show(facts: Mapping[str, Any]) -> None:
     print_table(("", "name", "dtype and dims"), [(kind.removesuffix("s"), name, spec) for kind, name, spec in ends])
     print_table(("operator", "count"), [(name, str(number)) for name, number in facts["operators"].items()], right=(1,))
     for key, value in facts["metadata"].items():
-        click.echo(f"{key}: {value}")
+        click.echo(plain(f"{key}: {value}"))

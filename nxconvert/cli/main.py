@@ -14,6 +14,7 @@ from typing import Any
 import click
 
 from nxconvert.cli.failures import INTERRUPTED, PIPE_CLOSED, USAGE, report_failure
+from nxconvert.cli.terminal import warn
 
 _STDOUT = 1  # its file descriptor
 DEFAULT_COMMAND = "convert"
@@ -93,11 +94,14 @@ def main(args: Sequence[str] | None = None) -> int:
     """Runs a command line; returns its exit code."""
     words = list(sys.argv[1:] if args is None else args)
     try:
-        signal.signal(signal.SIGTERM, _stop)
+        for number in (signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):
+            if signal.getsignal(number) == signal.SIG_DFL:  # which it is not below nohup
+                signal.signal(number, _stop)
         with warnings.catch_warnings():
             warnings.showwarning = _show_warning
             result = cli.main(words, prog_name="nxconvert", standalone_mode=False)
-        sys.stdout.flush()
+        if sys.stdout is not None:  # closed by who called
+            sys.stdout.flush()
     except click.ClickException as error:
         error.show()
         return USAGE
@@ -118,9 +122,9 @@ def _pipe_closed() -> int:
 
 
 def _stop(number: int, _frame: FrameType | None) -> None:
-    """Lets a terminated conversion take its temporary file with it."""
+    """Lets a conversion that is terminated, or whose terminal is closed, take its temporary file with it."""
     sys.exit(128 + number)
 
 
 def _show_warning(message: Warning | str, *_where: Any, **_more: Any) -> None:
-    click.echo(f"nxconvert: warning: {message}", err=True)
+    warn(str(message))

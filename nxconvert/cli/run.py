@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import click
 
 from nxconvert.cli.options import init_option, json_option, parse_constant, traceback_option
+from nxconvert.cli.terminal import plain
 
 if TYPE_CHECKING:
     import numpy as np
@@ -45,10 +46,10 @@ def command(
     if as_json:
         click.echo(json.dumps(facts, indent=2))
     elif output is not None:
-        click.echo(f"{output}: {', '.join(results)}")
+        click.echo(plain(f"{output}: {', '.join(results)}"))
     else:
         for name, array in results.items():
-            click.echo(f"{name}: {array.dtype}[{','.join(map(str, array.shape))}]\n{array}")
+            click.echo(plain(f"{name}: {array.dtype}[{','.join(map(str, array.shape))}]\n{array}"))
     return 0
 
 

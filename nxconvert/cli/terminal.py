@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import time
 from collections.abc import Iterable, Sequence
@@ -10,19 +11,32 @@ from typing import TYPE_CHECKING
 
 import click
 
-from nxconvert.plugins import Stage
-
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
+
+    from nxconvert.plugins import Stage
 
 # A conversion that is over sooner shows no progress: it would only flicker, and cost a tenth of the conversion.
 _PATIENCE = 0.5
 _PIPE_WIDTH = 240
 
 
+#: What moves a terminal's cursor, or hides and turns around what is written, but for ends of lines.
+_CONTROLS = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+#: Longer words than this one are no names that anybody has given.
+_LONGEST_WORD = 500
+_LONG_WORDS = re.compile(rf"\S{{{_LONGEST_WORD},}}")
+
+
+def plain(text: str) -> str:
+    """Text that may hold names of a file's, as a terminal can be given it."""
+    text = _LONG_WORDS.sub(lambda match: f"{match[0][:60]}...{match[0][-20:]}", text)
+    return _CONTROLS.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
+
+
 def warn(message: str) -> None:
     """One warning on stderr."""
-    click.echo(f"nxconvert: warning: {message}", err=True)
+    click.echo(plain(f"nxconvert: warning: {message}"), err=True)
 
 
 def print_table(headers: Sequence[str], rows: Iterable[Sequence[str]], right: Iterable[int] = ()) -> None:
@@ -37,7 +51,9 @@ def print_table(headers: Sequence[str], rows: Iterable[Sequence[str]], right: It
     for index, header in enumerate(headers):
         table.add_column(header, justify="right" if index in aligned else "left", overflow="fold")
     for row in rows:
-        table.add_row(*(Text(cell) for cell in row))
+        table.add_row(*(Text(plain(cell)) for cell in row))
+    if sys.stdout is None:
+        return  # closed by who called
     # In a pipe there is no width to fit into: a line a row, whatever its length.
     Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH, highlight=False).print(table)
 
