@@ -7,6 +7,7 @@ functions that it has. Inputs of some functions are in another order. Sources: C
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -19,7 +20,9 @@ from nxconvert.errors import ReadError, Unsupported, UnsupportedError, counted
 from nxconvert.formats.cntk.dictionary import Array
 from nxconvert.formats.cntk.legacy import Network, Node, read_network
 from nxconvert.formats.cntk.model import CONSTANT, INPUT, PARAMETER, PLACEHOLDER, Function, Model, Variable
-from nxconvert.frontends.cntk.legacy.nodes import BATCH, BUILDERS, FUNCTIONS, ORDERS, SEQUENCE, dynamic_axes
+from nxconvert.frontends.cntk.legacy.axes import BATCH, SEQUENCE, dynamic_axes
+from nxconvert.frontends.cntk.legacy.images import has_old_images, old_image
+from nxconvert.frontends.cntk.legacy.nodes import BUILDERS, FUNCTIONS, ORDERS
 from nxconvert.frontends.cntk.primitives import COMBINE, NAMES
 
 _UID = re.compile(r".*?__v2libuid__(?P<uid>.*?)__v2libname__(?P<name>.*)", re.DOTALL)
@@ -55,6 +58,7 @@ class Conversion:
         self.variables: dict[str, Variable] = {}
         self.functions: dict[str, Function] = {}
         self._uids = _uids(network)
+        self._old_images = has_old_images(network)
         self._wrong: list[Unsupported] = []
 
     def model(self) -> Model:
@@ -109,8 +113,12 @@ class Conversion:
         axes = dynamic_axes(node.fields["axis"] or "") if node.fields["axis"] is not None else ()
         if self.network.version < 8:
             axes = (SEQUENCE, BATCH)
-        shape = node.fields["shape"][::-1]
-        self.variables[uid] = Variable(uid, INPUT, node.dtype, shape, axes, node.kind == "SparseInputValue", name, None)
+        sparse, shape = node.kind == "SparseInputValue", self._input_shape(node)
+        self.variables[uid] = Variable(uid, INPUT, node.dtype, shape, axes, sparse, name, None)
+
+    def _input_shape(self, node: Node) -> tuple[int, ...]:
+        shape: tuple[int, ...] = node.fields["shape"]
+        return (old_image(shape) if self._old_images else shape)[::-1]
 
     def _parameter(self, node: Node) -> None:
         """A parameter; one that is never trained is a constant."""
@@ -121,11 +129,17 @@ class Conversion:
         self.variables[uid] = Variable(uid, kind, value.dtype, shape, (), False, name, value)
 
     def _precomputed(self, node: Node) -> None:
-        """A mean or the inverse of a deviation, which was found before the training; it has one column."""
+        """A mean or the inverse of a deviation, which was found before the training.
+
+        It has one column in the file, and the shape of what it is the mean of.
+        """
         if not node.fields["computed"]:
             self.refuse(node, "it has not been computed yet: train or precompute the model first")
         rows, columns = node.fields["shape"]
-        shape = (rows,) if columns == 1 else (columns, rows)
+        shape: tuple[int, ...] = (rows,) if columns == 1 else (columns, rows)
+        of = self.network.nodes[node.inputs[0]] if node.inputs else node
+        if of.kind in _INPUTS and math.prod(of.fields["shape"]) == rows * columns:
+            shape = self._input_shape(of)
         uid, name = self._uids[node.name]
         value = node.fields["value"].reshaped(shape)
         self.variables[uid] = Variable(uid, CONSTANT, value.dtype, shape, (), False, name, value)

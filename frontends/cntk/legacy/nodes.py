@@ -10,24 +10,17 @@ import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-import numpy as np
 import onnx_ir as ir
 
-from nxconvert.formats.cntk.dictionary import ALL, ALL_STATIC, DYNAMIC, Axis
 from nxconvert.formats.cntk.legacy import Node
-from nxconvert.formats.cntk.model import Variable
+from nxconvert.frontends.cntk.legacy import images
+from nxconvert.frontends.cntk.legacy.axes import REDUCED, dynamic_axes, reshaped, static_axis
 
 if TYPE_CHECKING:
     from nxconvert.frontends.cntk.legacy.model import Conversion
 
 Build: TypeAlias = "Callable[[Conversion, Node, list[str]], Any]"
 
-BATCH = Axis(DYNAMIC, "defaultBatchAxis", False)
-SEQUENCE = Axis(DYNAMIC, "defaultDynamicAxis", True)
-#: What the names of CNTK's own axes begin with: that of sequences, and the one that means there is none.
-_DEFAULT, _NO_SEQUENCE = "*", "__noSequenceAxis"
-#: What reductions call other axes than static ones, which they count from 1.
-_REDUCED = {0: Axis(ALL_STATIC, "AllStaticAxes", False), -1: Axis(ALL, "AllAxes", False), -2: SEQUENCE, -3: BATCH}
 #: The classes whose functions have another name.
 FUNCTIONS = {
     "ColumnElementTimes": "ElementTimes", "Cosine": "Cos", "CustomProxyOpNode": "CustomProxyOp",
@@ -44,22 +37,7 @@ ORDERS = {
     "LambdaRank": (1, 0), "Logistic": (1, 0), "NDCG": (1, 0), "OptimizedRNNStack": (1, 0), "ScatterPacked": (2, 1, 0),
 }  # fmt: skip
 _CELLS = {"LSTM": "lstm", "GRU": "gru", "RNN_RELU": "rnnReLU", "RNN_TANH": "rnnTanh"}
-_LAYOUT_CHW = 1
-_HWC = "its images are of the layout HWC, which CNTK 2 does not compute with either"
-_POOLINGS = {1: 0, 2: 1}
 _MAX_SPLICED = 4096
-
-
-def dynamic_axes(name: str) -> tuple[Axis, ...]:
-    """The dynamic axes that an axis of CNTK 1 stands for, in the order of files: the sequence before the batch."""
-    if name.startswith(_NO_SEQUENCE):
-        return (BATCH,)
-    return (SEQUENCE if not name or name.startswith(_DEFAULT) else Axis(DYNAMIC, name, True), BATCH)
-
-
-def static_axis(place: int) -> Axis:
-    """The static axis that is counted from 1."""
-    return Axis(place - 1, f"staticAxisIdx={place - 1}", True)
 
 
 def _emits(op: str, attributes: Callable[[Node], dict[str, Any]] = lambda node: {}) -> Build:
@@ -89,38 +67,31 @@ def _lookup(c: Conversion, node: Node, inputs: list[str]) -> None:
     if table is None or len(table.shape) != 2:
         c.refuse(node, "its table is no matrix in the file")
         return
-    words = c.emit(node, "Reshape", [x], _reshaped((table.shape[0], -1)), "words")
+    words = c.emit(node, "Reshape", [x], reshaped((table.shape[0], -1)), "words")
     found = c.emit(node, "Times", [weights, words], {"outputRank": 1, "inferInputRankToMap": -1}, "found")
-    c.emit(node, "Reshape", [found], _reshaped((-1,)))
+    c.emit(node, "Reshape", [found], reshaped((-1,)))
 
 
 def _khatri_rao(c: Conversion, node: Node, inputs: list[str]) -> None:
     """All products of an element of one vector with one of another, the elements of the first one running faster."""
     first, other = inputs
-    second = c.emit(node, "Reshape", [other], _reshaped((1, -1)), "second")
+    second = c.emit(node, "Reshape", [other], reshaped((1, -1)), "second")
     products = c.emit(node, "ElementTimes", [first, second], {}, "products")
-    c.emit(node, "Reshape", [products], _reshaped((-1,)))
+    c.emit(node, "Reshape", [products], reshaped((-1,)))
 
 
 # ---- shapes ----------------------------------------------------------------------------------------------------------
 
 
-def _reshaped(shape: tuple[int, ...], begin: int = 0, end: int | None = None) -> dict[str, Any]:
-    """The attributes of a function that gives the axes from `begin` up to `end` other sizes; -1 is to be found."""
-    attributes: dict[str, Any] = {"newShape": shape}
-    if begin:
-        attributes["beginAxis"] = static_axis(begin + 1)
-    if end is not None:
-        attributes["endAxis"] = static_axis(end + 1)
-    return attributes
-
-
 def _reshape(c: Conversion, node: Node, inputs: list[str]) -> None:
     """A size of 0 is to be found; axes are counted from 1, and an end of 0 is that of all."""
+    if "rows" in node.fields:
+        _old_reshape(c, node, inputs)
+        return
     shape = tuple(-1 if size == 0 else size for size in node.fields["shape"])
     begin, end = node.fields["begin"], node.fields["end"]
     begin = begin - 1 if begin > 0 else 0
-    c.emit(node, "Reshape", inputs, _reshaped(shape, begin, end - 1 if end > 0 else None))
+    c.emit(node, "Reshape", inputs, reshaped(shape, begin, end - 1 if end > 0 else None))
 
 
 def _old_reshape(c: Conversion, node: Node, inputs: list[str]) -> None:
@@ -128,7 +99,7 @@ def _old_reshape(c: Conversion, node: Node, inputs: list[str]) -> None:
     shape = node.fields["shape"]
     if math.prod(shape) != node.fields["rows"] or not shape:
         shape = (node.fields["rows"],)
-    c.emit(node, "Reshape", inputs, _reshaped(shape))
+    c.emit(node, "Reshape", inputs, reshaped(shape))
 
 
 def _row_repeat(c: Conversion, node: Node, inputs: list[str]) -> None:
@@ -167,7 +138,7 @@ def _transpose(c: Conversion, node: Node, inputs: list[str]) -> None:
 def _reduce(c: Conversion, node: Node, inputs: list[str]) -> None:
     """Before version 24 an axis was kept with a size of 1, and a reduction of all of them gave a vector of one."""
     places: Sequence[int] = node.fields["axes"]
-    axes = [_REDUCED[place] if place in _REDUCED else static_axis(place) for place in places]
+    axes = [REDUCED[place] if place in REDUCED else static_axis(place) for place in places]
     if any(place < -3 for place in places):
         c.refuse(node, f"it reduces the axis {min(places)}")
     keep = node.fields["keep"]
@@ -176,15 +147,28 @@ def _reduce(c: Conversion, node: Node, inputs: list[str]) -> None:
     attributes["reductionKeepDimensions"] = keep if keep is not None else places[0] > 0
     if keep is None and places[0] == 0:
         inputs = [c.emit(node, "ReduceElements", inputs, attributes, "number")]
-        c.emit(node, "Reshape", inputs, _reshaped((1,)))
+        c.emit(node, "Reshape", inputs, reshaped((1,)))
         return
     c.emit(node, "ReduceElements", inputs, attributes)
 
 
 def _sum_columns(c: Conversion, node: Node, inputs: list[str]) -> None:
     """The sum of each sample, a vector of one."""
-    flat = c.emit(node, "Reshape", inputs, _reshaped((-1,)), "flat")
+    flat = c.emit(node, "Reshape", inputs, reshaped((-1,)), "flat")
     c.emit(node, "ReduceElements", [flat], {"axis": static_axis(1), "reductionOpName": "Sum"})
+
+
+def _norm_of_absolutes(c: Conversion, node: Node, inputs: list[str]) -> None:
+    """The sum of all absolute values, in a batch too."""
+    absolute = c.emit(node, "Abs", inputs, {}, "absolute")
+    c.emit(node, "ReduceElements", [absolute], {"axis": REDUCED[-1], "reductionOpName": "Sum"})
+
+
+def _norm_of_squares(c: Conversion, node: Node, inputs: list[str]) -> None:
+    """The root of the sum of all squares, in a batch too."""
+    squares = c.emit(node, "ElementTimes", inputs * 2, {}, "squares")
+    total = c.emit(node, "ReduceElements", [squares], {"axis": REDUCED[-1], "reductionOpName": "Sum"}, "sum")
+    c.emit(node, "Sqrt", [total], {})
 
 
 def _cross_entropy(c: Conversion, node: Node, inputs: list[str]) -> None:
@@ -192,122 +176,11 @@ def _cross_entropy(c: Conversion, node: Node, inputs: list[str]) -> None:
     labels, probabilities = inputs
     logarithm = c.emit(node, "Log", [probabilities], {}, "log")
     weighted = c.emit(node, "ElementTimes", [labels, logarithm], {}, "weighted")
-    attributes = {"axis": _REDUCED[0], "reductionOpName": "Sum", "reductionKeepDimensions": False}
+    attributes = {"axis": REDUCED[0], "reductionOpName": "Sum", "reductionKeepDimensions": False}
     c.emit(node, "Negate", [c.emit(node, "ReduceElements", [weighted], attributes, "sum")], {})
 
 
-# ---- convolutions and poolings ---------------------------------------------------------------------------------------
-
-
-def _convolution(c: Conversion, node: Node, inputs: list[str]) -> None:
-    """A convolution; the kernels of old ones are kept as a matrix, and have as many channels as fit."""
-    f = node.fields
-    if f["layout"] != _LAYOUT_CHW:
-        c.refuse(node, _HWC)
-        return
-    kernel, strides, padding = f["kernel"], f["strides"], f["padding"]
-    leaf = c.leaf(node.inputs[0])
-    if leaf is not None and leaf.value is not None and (f["flat"] or len(leaf.shape) == 2):
-        kernel = _unfold(c, node, leaf, kernel)
-    if f["flat"] and len(kernel) == 3:
-        strides = (*strides[:2], kernel[2])
-        padding = padding if len(padding) > 2 else [padding[0], padding[-1], False]
-    attributes = {
-        "kernelShape": kernel, "strides": strides, "sharing": f["sharing"], "autoPadding": padding,
-        "lowerPad": f["lower"], "upperPad": f["upper"], "dilation": f["dilation"], "groups": 1,
-        "transpose": f["transpose"], "outputShape": f["output"], "sequential": node.kind == "ConvolutionSequenceShape",
-        "maxTempMemSizeInSamples": 0,
-    }  # fmt: skip
-    c.emit(node, node.kind, inputs, attributes)
-
-
-def _unfold(c: Conversion, node: Node, leaf: Variable, kernel: tuple[int, ...]) -> tuple[int, ...]:
-    """Gives a matrix of kernels, a row each, the shape of the kernels; gives that of one kernel."""
-    maps = leaf.shape[-1] if len(leaf.shape) == 2 else leaf.shape[0]
-    total = math.prod(leaf.shape)
-    if node.fields["flat"]:
-        area = math.prod(kernel[:2])
-        kernel = (*kernel[:2], total // (maps * area)) if maps and area else kernel
-    if math.prod(kernel) * maps != total:
-        c.refuse(node, f"its kernels of {list(kernel)} do not fit into a parameter of {list(leaf.shape[::-1])}")
-        return kernel
-    if len(leaf.shape) == 2:
-        assert leaf.value is not None
-        c.reshape(leaf, (maps, *kernel[::-1]))
-    return kernel
-
-
-def _pooling(c: Conversion, node: Node, inputs: list[str]) -> None:
-    f = node.fields
-    kind = _POOLINGS.get(f["pooling"])
-    if kind is None or f["layout"] != _LAYOUT_CHW:
-        c.refuse(node, f"it pools in the way number {f['pooling']}, with the layout number {f['layout']}")
-        return
-    attributes = {"poolingType": kind, "poolingWindowShape": f["kernel"], **_window(f)}
-    c.emit(node, "Pooling", inputs, attributes | {"ceilOutDim": f["ceil"], "includePad": f["include"]})
-
-
-def _window(f: Any) -> dict[str, Any]:
-    return {
-        "strides": f["strides"], "autoPadding": f["padding"], "lowerPad": f["lower"], "upperPad": f["upper"],
-    }  # fmt: skip
-
-
-def _image_pooling(c: Conversion, node: Node, inputs: list[str]) -> None:
-    f = node.fields
-    if f["layout"] != _LAYOUT_CHW:
-        c.refuse(node, _HWC)
-        return
-    c.emit(node, "Pooling", inputs, {
-        "poolingType": 0 if node.kind == "MaxPooling" else 1, "poolingWindowShape": f["kernel"],
-        "strides": f["strides"], "autoPadding": [False], "lowerPad": (0,), "upperPad": (0,), "ceilOutDim": False,
-        "includePad": False,
-    })  # fmt: skip
-
-
-def _unpooling(c: Conversion, node: Node, inputs: list[str]) -> None:
-    attributes = {"poolingType": 0, "unpoolingWindowShape": node.fields["kernel"], **_window(node.fields)}
-    c.emit(node, "Unpooling", inputs, attributes)
-
-
-def _roi_pooling(c: Conversion, node: Node, inputs: list[str]) -> None:
-    """Before version 26 regions were given relative to the image."""
-    f = node.fields
-    if f["scale"] is None:
-        c.refuse(node, "before version 26 of the format its regions were in other units, which cannot be told")
-    kind = _POOLINGS.get(f["pooling"], 0)
-    c.emit(node, "ROIPooling", inputs, {"poolingType": kind, "roiOutputShape": f["output"], "spatialScale": f["scale"]})
-
-
 # ---- normalizations --------------------------------------------------------------------------------------------------
-
-
-def _batch_normalization(c: Conversion, node: Node, inputs: list[str]) -> None:
-    """Before version 19 there is no count; before version 13 there are inverses of deviations, not variances."""
-    f = node.fields
-    if f["spatial"] and f["layout"] != _LAYOUT_CHW:
-        c.refuse(node, _HWC)
-    if len(inputs) == 5:
-        inputs = [*inputs, c.constant(node, np.zeros((1,)), f"{c.uid(node.name)}/count")]
-    if f["inverse"] and len(node.inputs) >= 5:
-        leaf = c.leaf(node.inputs[4])
-        if leaf is None or leaf.value is None:
-            c.refuse(node, "its statistics are not parameters")
-        else:
-            inputs[4] = c.computed(node, leaf, "variance", _variance(f["epsilon"]))
-    c.emit(node, "BatchNormalization", inputs, {
-        "spatial": f["spatial"], "epsilon": f["epsilon"], "normalizationTimeConstant": f["time"],
-        "blendTimeConstant": f["blend"], "useCuDNNEngine": False, "disableRegularization": False,
-    })  # fmt: skip
-
-
-def _variance(epsilon: float) -> Callable[[np.ndarray], np.ndarray]:
-    def variance(inverse: np.ndarray) -> np.ndarray:
-        with np.errstate(divide="ignore"):
-            found: np.ndarray = (1 / (inverse * inverse) + epsilon).astype(inverse.dtype)
-        return found
-
-    return variance
 
 
 def _normalization(c: Conversion, node: Node, inputs: list[str]) -> None:
@@ -375,12 +248,6 @@ def _edit_distance(node: Node) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _crop(c: Conversion, node: Node, inputs: list[str]) -> None:
-    x, y = node.fields["offsets"]
-    offset = {"offset": [int(x), int(y)]} if math.isfinite(x) and math.isfinite(y) else {}
-    c.emit(node, "Crop", inputs, offset)
-
-
 def _cast(node: Node) -> dict[str, Any]:
     return {"newDataType": {ir.DataType.FLOAT: 1, ir.DataType.DOUBLE: 2, ir.DataType.FLOAT16: 4}[node.dtype]}
 
@@ -392,13 +259,13 @@ def _sampled(node: Node) -> dict[str, Any]:
 _LOST = "files of CNTK 1 do not hold what it is to do: save the model in the format of CNTK 2"
 
 BUILDERS: dict[str, Build] = {
-    "AveragePooling": _image_pooling,
-    "BatchNormalization": _batch_normalization,
+    "AveragePooling": images.image_pooling,
+    "BatchNormalization": images.batch_normalization,
     "Cast": _emits("Cast", _cast),
     "ConstantOp": _refused(_LOST),
-    "Convolution": _convolution,
-    "ConvolutionSequenceShape": _convolution,
-    "Crop": _crop,
+    "Convolution": images.convolution,
+    "ConvolutionSequenceShape": images.convolution,
+    "Crop": images.crop,
     "CrossEntropy": _cross_entropy,
     "Delay": _delay,
     "EditDistanceError": _emits("EditDistanceError", _edit_distance),
@@ -410,20 +277,23 @@ BUILDERS: dict[str, Build] = {
     "KhatriRaoProduct": _khatri_rao,
     "LegacyReshape": _old_reshape,
     "LookupTable": _lookup,
-    "MaxPooling": _image_pooling,
-    "MaxUnpooling": _unpooling,
+    "MatrixL1Reg": _norm_of_absolutes,
+    "MatrixL2Reg": _norm_of_squares,
+    "MaxPooling": images.image_pooling,
+    "MaxUnpooling": images.unpooling,
     "OneHot": _refused(_LOST),
     "OptimizedRNNStack": _recurrent,
     "Pad": _refused(_LOST),
     "Padding": _refused(_LOST),
+    "Parallel": _emits("Splice", lambda node: {"axis": static_axis(1)}),
     "PastValue": _delay,
     "PerDimMeanVarDeNormalization": _denormalization,
     "PerDimMeanVarDeNormalizationNode": _denormalization,
     "PerDimMeanVarNormalization": _normalization,
     "PerDimMeanVarNormalizationNode": _normalization,
-    "Pooling": _pooling,
+    "Pooling": images.pooling,
     "RNN": _recurrent,
-    "ROIPooling": _roi_pooling,
+    "ROIPooling": images.roi_pooling,
     "RandomDistribution": _refused(_LOST),
     "RandomSample": _emits("RandomSample", _sampled),
     "RandomSampleInclusionFrequency": _emits("RandomSampleInclusionFrequency", _sampled),

@@ -149,25 +149,29 @@ class Cursor:
         at = self._at + offset
         return any(self.file.mmap[at : at + 2 * len(word) + 2] == f"{word}\0".encode("utf-16-le") for word in words)
 
+    def holds(self, number: int, nbytes: int = 4) -> bool:
+        """Whether the next bytes are a number."""
+        return bytes(self.file.mmap[self._at : self._at + nbytes]) == number.to_bytes(nbytes, "little")
+
     def _seen(self) -> str:
         return bytes(self.file.mmap[self._at : self._at + 8]).hex(" ")
 
     # ---- shapes and matrices -----------------------------------------------------------------------------------------
 
     def shape(self, *, old: bool = False) -> tuple[int, ...]:
-        """Sizes, in CNTK's order. Old files have three of 64 bits: width, height, channels; channels come first."""
+        """Sizes, in CNTK's order. Old files have three of 64 bits: width, height, channels; channels come first.
+
+        Those have zeros between the sizes. Three sizes of 0, which say nothing, may be of 32 bits as well.
+        """
         rank = self.uint32()
-        if old and rank and self.follows_zero():
+        unknown = rank == 3 and self.holds(0, 3 * 4)
+        if old and self.holds(0) and not unknown and (rank or self.version < 3):
             self.uint32()
             height, channels = self.uint64(), self.uint64()
             return (channels, rank, height)
         if rank > _MAX_RANK:
             raise self.damaged(f"a shape is said to have {rank:,} axes")
         return tuple(self.uint32() for _ in range(rank))
-
-    def follows_zero(self) -> bool:
-        """Whether the next 32 bits are zero."""
-        return bytes(self.file.mmap[self._at : self._at + 4]) == b"\0\0\0\0"
 
     def matrix(self) -> tuple[Array, int, int]:
         """A matrix: its elements as a vector, column by column, and how many rows and columns it has."""

@@ -17,17 +17,18 @@ Fields: TypeAlias = "dict[str, Any]"
 
 #: The classes that write nothing.
 _SILENT = """
-    Abs Acos Asin Asinh Assign Atan Atanh Cast ClassBasedCrossEntropyWithSoftmax ClassificationError Clip
+    Abs Acos Asin Asinh Assign Atan Atanh CRF Cast ClassBasedCrossEntropyWithSoftmax ClassificationError Clip
     ColumnElementTimes ConstantOp CosDistance CosDistanceWithNegativeSamples Cosh Cosine CrossEntropy
     CrossEntropyWithSoftmax CustomProxyOp CustomProxyOpNode DiagTimes Diagonal DummyCriterion DynamicAxis
-    ElementTimes EpochAccumulator Equal ErrorPrediction Exp ExponentialLinearUnit Floor Gather GatherPacked Greater
-    GreaterEqual Hardmax If KhatriRaoProduct LabelsToGraph LambdaRank Less LessEqual Log LogPlus LogSoftmax Logistic
-    LookupTable MatrixL1Reg MatrixL2Reg Minus NDCG1Eval Negate NotEqual OneHot OutputMultiplexer PackedIndex Pad
-    Padding Pass PerDimMeanVarDeNormalization PerDimMeanVarDeNormalizationNode PerDimMeanVarNormalization
-    PerDimMeanVarNormalizationNode Plus Pow RandomDistribution Reciprocal ReconcileDynamicAxis ReconcileMBLayout
-    RectifiedLinear RowElementTimes Scale ScatterPacked SequenceWithSoftmax Sigmoid Sin Sinh Softmax Sqrt
-    SquareError StableSigmoid StopGradient StraightThrough SumColumnElements SumElements Tan Tanh ToBatch
-    ToBatchAxis ToBatchAxisNode ToSequenceLike ToSequenceLikeOp TopK UnpackBatchAxis
+    ElementTimes EpochAccumulator Equal ErrorPrediction Exp ExponentialLinearUnit Floor GMMLogLikelihood Gather
+    GatherPacked Greater GreaterEqual Hardmax If KhatriRaoProduct LabelsToGraph LambdaRank Less LessEqual Log
+    LogPlus LogSoftmax Logistic LookupTable MatrixL1Reg MatrixL2Reg Minus NDCG1Eval Negate NotEqual OneHot
+    OutputMultiplexer PackedIndex Pad Padding Parallel Pass PerDimMeanVarDeNormalization
+    PerDimMeanVarDeNormalizationNode PerDimMeanVarNormalization PerDimMeanVarNormalizationNode Plus Pow
+    RandomDistribution Reciprocal ReconcileDynamicAxis ReconcileMBLayout RectifiedLinear RowElementTimes Scale
+    ScatterPacked SequenceWithSoftmax Sigmoid Sin Sinh Softmax Sqrt SquareError StableSigmoid StopGradient
+    StraightThrough StrideTimes SumColumnElements SumElements Tan Tanh ToBatch ToBatchAxis ToBatchAxisNode
+    ToSequenceLike ToSequenceLikeOp TopK UnpackBatchAxis
     """.split()  # noqa: SIM905
 
 
@@ -68,6 +69,25 @@ def _input(c: Cursor) -> Fields:
     if c.version >= 10:
         c.float32()
     return {"shape": shape, "axis": axis}
+
+
+def _reshape(c: Cursor) -> Fields:
+    """Other sizes from an axis to another. Before version 3 it may be what is now called the legacy class.
+
+    That has as many rows as its sizes make, or sizes of 0; both take as many bytes.
+    """
+    if c.version < 3:
+        fields = _old_reshape(c)
+        rows, count = fields["rows"], math.prod(fields["shape"])
+        if not count or rows == count:
+            return fields
+        return {"begin": rows & 0xFFFFFFFF, "end": rows >> 32, "shape": fields["shape"]}
+    return {"begin": c.int32(), "end": c.int32(), "shape": c.shape()}
+
+
+def _old_reshape(c: Cursor) -> Fields:
+    """Rows, and the sizes of an image if these are not 0."""
+    return {"rows": c.uint64(), "shape": c.shape(old=True)}
 
 
 def _precomputed(c: Cursor) -> Fields:
@@ -216,6 +236,17 @@ def _trace(c: Cursor) -> Fields:
     return {"message": message}
 
 
+def _noise_contrast(c: Cursor) -> Fields:
+    """How it is computed, one of three ways; the first releases did not write it."""
+    return {"mode": c.int32() if any(c.holds(mode) for mode in range(3)) else 2}
+
+
+def _old_cell(c: Cursor) -> Fields:
+    """An LSTM that was one node: since version 2 with how many numbers it takes and gives."""
+    sizes = (c.uint64(), c.uint64()) if c.version >= 2 else None
+    return {"sizes": sizes, "initial": c.element()}
+
+
 def _lattices(c: Cursor) -> Fields:
     """Paths, factors, flags, of a criterion."""
     paths = [c.text() for _ in range(5)]
@@ -240,12 +271,13 @@ CLASSES: dict[str, Callable[[Cursor], Fields]] = {
     "InputValue": _input,
     "InvStdDev": _precomputed,
     "LearnableParameter": _parameter,
+    "LSTM": _old_cell,
     "LatticeSequenceWithSoftmax": _lattices,
-    "LegacyReshape": lambda c: {"rows": c.uint64(), "shape": c.shape(old=True)},
+    "LegacyReshape": _old_reshape,
     "MaxPooling": _image_pooling,
     "MaxUnpooling": _filter,
     "Mean": _precomputed,
-    "NCEBasedCrossEntropyWithSoftmax": lambda c: {"mode": c.int32()},
+    "NCEBasedCrossEntropyWithSoftmax": _noise_contrast,
     "OptimizedRNNStack": _recurrent,
     "PastValue": _delay,
     "Pooling": _filter,
@@ -255,7 +287,7 @@ CLASSES: dict[str, Callable[[Cursor], Fields]] = {
     "RandomSample": _random_sample,
     "RandomSampleInclusionFrequency": _random_sample,
     "ReduceElements": _reduce,
-    "Reshape": lambda c: {"begin": c.int32(), "end": c.int32(), "shape": c.shape()},
+    "Reshape": _reshape,
     "RowRepeat": lambda c: {"repeats": c.uint64()},
     "RowSlice": _slice,
     "RowStack": lambda c: {"axis": c.int32() if c.version >= 3 else 1},

@@ -146,16 +146,17 @@ class Legacy:
         v = self.version
         payload = shape(kernel) + shape(maps) + shape(strides) + flags(options.get("sharing", [True])) + flags(padding)
         payload += shape(options.get("lower", (0,))) + shape(options.get("upper", (0,)))
-        payload += i32(options.get("pooling", 0)) + i32(1) + u64(0)
+        payload += i32(options.get("pooling", 0)) + i32(options.get("layout", 1)) + u64(0)
         payload += u8(options.get("transpose", False)) if v >= 9 else b""
         payload += shape(options.get("output", (0,))) if v >= 20 else b""
         payload += u8(options.get("ceil", False)) if v >= 21 else b""
         return payload + (u8(options.get("include", False)) if v >= 23 else b"")
 
     def convolution(self, kernel, maps, strides, padding, flat=False, **options):
+        """Before version 5 of images, of the layout 1, which is CHW, or 0, HWC."""
         if self.version < 5:
             payload = u64(kernel[0]) + u64(kernel[1]) + u64(strides[0]) + u64(strides[1]) + u32(maps)
-            return payload + u32(1) + u8(padding[0]) + u64(0)
+            return payload + u32(options.get("layout", 1)) + u8(padding[0]) + u64(0)
         payload = self.filter(kernel, (maps,), strides, padding, **options) + u8(flat)
         return payload + (shape(options.get("dilation", (1,))) if self.version >= 18 else b"")
 
