@@ -102,11 +102,9 @@ def where(
     def lengths() -> Value:
         return op.Max(op.ReduceMax(total, [1], keepdims=0), 0)
 
-    if newSequenceAxisLengthScalingFactor == 0:
-        made = Seq(target, newSequenceAxisLengthAdditiveFactor, lengths, op, made=True)
-    else:
-        longest = op.symbol_of(op.ReduceMax(total, keepdims=0), "steps", low=1)
-        made = context.new_axis(target, longest, lengths)
+    # A file may promise how many steps there are: CNTK counts them all the same.
+    longest = op.symbol_of(op.ReduceMax(total, keepdims=0), "steps", low=1)
+    made = context.new_axis(target, longest, lengths)
     if not is_not_negative(context.network, context.node.inputs[0]):
         total = _greatest_so_far(op, total)
     return Tensor(op.cast(_first_steps(op, total, made.size), condition.dtype), Axes(True, made))
@@ -194,7 +192,9 @@ def _inside(op: Builder, index: Value, size: Int) -> Value:
 
 @cntk("ScatterPacked")
 def scatter_packed(op: Builder, x: Tensor, index: Tensor, layout: Tensor, *, context: Context) -> Tensor:
-    """The steps of ``x`` at the steps of ``layout`` that indices mean; zeros at all others."""
+    """The steps of ``x`` at the steps of ``layout`` that indices mean, added up where several mean the same one; zeros
+    at all others.
+    """
     seq, own, batch = _sequence(layout, "what is scattered to"), index.axes.seq, context.batch
     place = _index(op, index, batch)
     if own is not None:  # what is behind the end goes to a step of its own, which is cut off
@@ -202,12 +202,14 @@ def scatter_packed(op: Builder, x: Tensor, index: Tensor, layout: Tensor, *, con
     steps = 1 if own is None else own.size
     rank = x.rank
     shape = (batch, steps, *x.dims)
-    value = _spread(op, x, index.axes, batch)
+    # ONNX Runtime does not add halves up.
+    dtype = DataType.FLOAT if x.dtype == DataType.FLOAT16 else x.dtype
+    value = op.cast(_spread(op, x, index.axes, batch), dtype)
     value = op.Unsqueeze(value, [1]) if own is None else value
     place = op.Unsqueeze(place, list(range(2, 2 + rank))) if rank else place
-    zeros = op.expand(op.const(0.0, x.dtype), (batch, seq.size + 1, *x.dims))
-    scattered = op.ScatterElements(zeros, op.expand(place, shape), value, axis=1)
-    return Tensor(_cut(op, scattered, seq.size), Axes(True, seq))
+    zeros = op.expand(op.const(0.0, dtype), (batch, seq.size + 1, *x.dims))
+    scattered = op.ScatterElements(zeros, op.expand(place, shape), value, axis=1, reduction="add")
+    return Tensor(op.cast(_cut(op, scattered, seq.size), x.dtype), Axes(True, seq))
 
 
 # ---- sequences as static axes ----------------------------------------------------------------------------------------

@@ -93,6 +93,14 @@ def scattered_and_back():
     return _case(cntk.combine([sequence.scatter(sequence.gather(x, rest), rest) + x, one]))
 
 
+def scattered_more_than_once():
+    """What is scattered to one step is added up; a gather may promise fewer steps than there are."""
+    x, c = _sequence("x"), _sequence("c", (), "sx")
+    counts = cntk.abs(c) + 0.5
+    promised = sequence.gather(x, cntk.greater(cntk.abs(c), 0) + 0.2, (0, 2))
+    return _case(cntk.combine([sequence.scatter(sequence.gather(x, counts), counts), promised]))
+
+
 def batches_and_sequences():
     x, z = _sequence("x"), cntk.input_variable(3, name="z")
     return _case(cntk.combine([x * z + z, sequence.broadcast_as(z, x), cntk.reduce_sum(z) * x, 2 * z]))
