@@ -46,7 +46,8 @@ class RemoveUnused(ir.passes.InPlacePass):
     - The graph's inputs and outputs stay as they are, inputs that nothing reads included.
     - Of `If` and `Loop`, unread outputs go with what computes them inside; a value carried from one turn of a `Loop`
       to the next goes if no turn reads it.
-    - Optional outputs and inputs that stand last and are unused are left out.
+    - Optional outputs and inputs that stand last and are unused are left out, and the steps of a recurrence of which
+      the last ones alone are used.
     """
 
     def call(self, model: ir.Model) -> ir.passes.PassResult:
@@ -85,6 +86,10 @@ def _trim(node: ir.Node) -> bool:
             count -= 1
         if count < len(node.outputs):
             node.resize_outputs(count)
+            modified = True
+        # An output without a name is one that is not there.
+        if count and not _OPTIONAL_OUTPUTS[node.op_type] and not used(node.outputs[0]) and node.outputs[0].name:
+            node.outputs[0].name = ""
             modified = True
     count = len(node.inputs)
     while count and node.inputs[count - 1] is None:

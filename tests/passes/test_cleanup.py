@@ -70,6 +70,15 @@ def test_unread_optional_outputs_and_missing_inputs_are_left_out():
     assert len(graph.graph[0].outputs) == len(graph.graph[0].inputs) == 1
 
 
+def test_the_steps_of_a_recurrence_are_left_out_where_its_end_alone_is_read():
+    graph = model(
+        """(float[S, 1, 2] x, float[1, 12, 2] w, float[1, 12, 3] r) => (float[1, 1, 3] y)
+        { all, y, c = LSTM<hidden_size = 3>(x, w, r) }"""
+    )
+    assert_rewritten(RemoveUnused(), graph, ["LSTM"])
+    assert [value.name for value in graph.graph[0].outputs] == ["", "y"]
+
+
 def test_functions_are_cleaned_too():
     body = ir.Graph([x := ir.Value(name="x")], [], nodes=[], name="f", opset_imports={"": 20})
     for op_type, name in (("Exp", "dead"), ("Relu", "y")):
