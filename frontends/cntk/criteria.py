@@ -20,7 +20,8 @@ from nxconvert.frontends.cntk.primitives import name_of
 CRITERIA = frozenset(
     """
     CrossEntropyWithSoftmax SquaredError ClassificationError Logistic BinaryCrossEntropy WeightedBinaryCrossEntropy
-    EditDistanceError LambdaRank NDCG NCE ForwardBackward CosDistanceWithNegativeSamples LatticeSequenceWithSoftmax
+    EditDistanceError LambdaRank NDCG NCE LabelsToGraph ForwardBackward CosDistanceWithNegativeSamples
+    LatticeSequenceWithSoftmax
     """.split()  # noqa: SIM905
 )
 #: What trainers call the sums of their losses and metrics over a batch.
@@ -90,11 +91,9 @@ class _Judges:
     def _sums_batch(self, source: Source) -> bool:
         if not isinstance(source, Result) or self._op(source) != "ReduceElements":
             return False
-        function = self._functions[source.node]
-        axes = function.attributes.get("axisVec") or function.attributes.get("axis")
-        # Of what is in a file, whatever it is: it is lowered, and refused, later.
-        found = [axis for axis in (axes if isinstance(axes, list) else [axes]) if isinstance(axis, Axis)]
-        return bool(function.inputs) and any(axis.static == ALL or axis.is_batch for axis in found)
+        attributes = self._functions[source.node].attributes
+        axes: list[Axis] = attributes.get("axisVec") or [attributes["axis"]]
+        return any(axis.static == ALL or axis.is_batch for axis in axes)
 
     def behind(self, sources: Iterable[Source]) -> set[Source]:
         """All that some results are computed from, themselves included."""

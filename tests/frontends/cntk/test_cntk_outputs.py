@@ -41,6 +41,7 @@ def names(values: list[ir.Value]) -> list[str]:
         "trainer_mean.dnn",
         "trainer_counts_again.dnn",
         "trainer_counts_parts.dnn",
+        "trainer_aligns.dnn",
         "criteria.model",
     ],
 )
