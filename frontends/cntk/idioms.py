@@ -90,3 +90,14 @@ def number_of(network: Network, source: Source) -> float | None:
         return None
     numbers = array.numpy().reshape(-1)
     return float(numbers[0]) if numbers.size == 1 else None
+
+
+def single_step(network: Network, node: Node) -> Bounds | None:
+    """The bounds of which a ``GatherPacked`` takes the first step, as no sequence; None if it takes something else."""
+    index = function_of(network, node.inputs[1]) if node.op == "GatherPacked" else None
+    steps = function_of(network, index.inputs[1]) if index is not None and index.op == "PackedIndex" else None
+    if steps is None or steps.op != "Where":
+        return None
+    if any(axis.is_sequence for axis in steps.attributes.get("newDynamicAxes", ())):
+        return None
+    return bounds(network, steps.inputs[0])

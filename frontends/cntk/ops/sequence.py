@@ -8,7 +8,7 @@ Semantics: measured in CNTK 2.7. ``sequence.first``, ``last``, ``slice``, ``gath
 from __future__ import annotations
 
 from nxconvert.frontends.cntk.dynamic import leading_dims, masked, with_axes
-from nxconvert.frontends.cntk.idioms import Bounds, bounds, function_of
+from nxconvert.frontends.cntk.idioms import Bounds, bounds, function_of, single_step
 from nxconvert.frontends.cntk.network import inputs_of
 from nxconvert.frontends.cntk.ops.conv import steps_left
 from nxconvert.frontends.cntk.signs import is_not_negative
@@ -170,6 +170,9 @@ def packed_index(op: Builder, source: Tensor, index: Tensor) -> Tensor:
 def _index(op: Builder, index: Tensor, batch: Int) -> Value:
     """Indices as int64[batch, steps]; [batch, 1] of a single step."""
     seq = index.axes.seq
+    whole = _whole(index.value)
+    if whole is not None:
+        return op.Unsqueeze(whole, [1]) if seq is None else whole
     value = op.reshape(index.value, (batch, 1 if seq is None else seq.size))
     # Behind the end of a sequence there may be NaN, which no integer stands for.
     if seq is not None:
@@ -177,13 +180,26 @@ def _index(op: Builder, index: Tensor, batch: Int) -> Value:
     return op.cast(value, DataType.INT64)
 
 
+def _whole(index: Value) -> Value | None:
+    """The integers, one for each index, that indices in floats have been made of."""
+    node = index.producer()
+    whole = node.inputs[0] if node is not None and node.op_type == "Cast" else None
+    return whole if isinstance(whole, Value) and whole.etype == DataType.INT64 else None
+
+
 @cntk("GatherPacked")
 def gather_packed(op: Builder, source: Tensor, index: Tensor, *, context: Context) -> Tensor:
     """The steps of ``source`` that indices mean, on the axis of the indices, or on none."""
     seq = _sequence(source, "what is gathered from")
-    steps = op.Unsqueeze(_inside(op, _index(op, index, context.batch), seq.size), [2])
-    value = op.GatherND(with_axes(op, source, Axes(True, seq)), steps, batch_dims=1)
-    return Tensor(value if index.axes.seq is not None else op.Squeeze(value, [1]), index.axes)
+    value = with_axes(op, source, Axes(True, seq))
+    step = single_step(context.network, context.node)
+    if step == Bounds(until=1):
+        return Tensor(op.Gather(value, 0, axis=1), index.axes)
+    # No sequence is empty, so that the last step is one of the others.
+    last = op.Unsqueeze(op.Sub(seq.lengths, 1), [1]) if step == Bounds(last=1) else None
+    steps = _inside(op, _index(op, index, context.batch), seq.size) if last is None else last
+    steps = steps if index.axes.seq is None else op.Unsqueeze(steps, [2])
+    return Tensor(op.GatherND(value, steps, batch_dims=1), index.axes)
 
 
 def _inside(op: Builder, index: Value, size: Int) -> Value:

@@ -86,17 +86,17 @@ def recognize(m: Lowerer, loop: Loop, seq: Seq, sizes: dict[str, tuple[Int, ...]
         reader = Reader(m, loop.nodes, dims)
         cell = _cell(reader)
         hidden, *memory = (reader.results[state] for state in cell.states)
-        finals = [uid for source in memory for uid in final_steps(m.network, source, loop)]
-        rest = _derived(reader, loop, hidden, memory if finals else [])
+        finals = {source: final_steps(m.network, source, loop) for source in (hidden, *memory)}
+        rest = _derived(reader, loop, hidden, [source for source in memory if finals[source].alone])
     except Odd:
         return False
     initial = [reader.initial[state] for state in cell.states]
-    y, last = _emit(m, cell, initial, seq, backwards=loop.backwards, final=bool(finals))
-    m.values[hidden] = Tensor(y, Axes(True, seq))
-    if last is not None:
-        # Of the cell state of each step, only its axes are asked for.
-        m.values |= dict.fromkeys(memory, m.values[hidden])
-        m.values |= {Result(uid): Tensor(last, Axes(True)) for uid in finals}
+    wanted = any(end.functions for end in finals.values())
+    y, *last = _emit(m, cell, initial, seq, backwards=loop.backwards, final=wanted)
+    # Of the cell state of each step, only its axes are asked for.
+    m.values |= dict.fromkeys((hidden, *memory), Tensor(y, Axes(True, seq)))
+    for end, value in zip(finals.values(), last, strict=wanted):
+        m.values |= {Result(uid): Tensor(value, Axes(True)) for uid in end.functions}
     for uid in rest:
         m.lower(uid)
     return True
@@ -308,8 +308,10 @@ def _negated(gate: Gate | None) -> Gate | None:
 
 def _emit(
     m: Lowerer, cell: Cell, initial: Sequence[Source], seq: Seq, *, backwards: bool, final: bool
-) -> tuple[Value, Value | None]:
-    """The hidden state of each step, [batch, sequence, hidden]; the cell state of the last one, [batch, hidden]."""
+) -> tuple[Value, ...]:
+    """The hidden state of each step, [batch, sequence, hidden]; if asked for, all states of the last one, [batch,
+    hidden] each.
+    """
     op, size, kind = m.op, cell.states[0].size, cell.op_type
     inputs = list(dict.fromkeys(atom for gate in cell.gates for atom in gate.outer))
     x = [_rows(m, atom, seq) for atom in inputs]
@@ -338,10 +340,10 @@ def _emit(
         direction="reverse" if backwards else None,
         activations=cell.functions if cell.functions != _DEFAULTS[kind] else None,
         linear_before_reset=1 if cell.linear_before_reset else None,
-        _outputs=3 if final else 1,
+        _outputs=1 + len(cell.states) if final else 1,
     )
-    y, last = (results[0], op.Squeeze(results[2], [0])) if final else (results, None)
-    return op.Transpose(op.Squeeze(y, [1]), perm=[1, 0, 2]), last
+    y, *last = results if final else (results,)
+    return op.Transpose(op.Squeeze(y, [1]), perm=[1, 0, 2]), *(op.Squeeze(value, [0]) for value in last)
 
 
 def _rows(m: Lowerer, atom: Atom, seq: Seq) -> Value:

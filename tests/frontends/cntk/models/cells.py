@@ -96,6 +96,34 @@ def lstm_folded_backwards():
     return _case(cntk.combine(list(Fold(LSTM(SIZE), go_backwards=True, return_full_state=True)(_x()).outputs)))
 
 
+def _looked_at_once(cell, backwards=False, more=lambda states: []):
+    """The hidden state where a loop ends, and other things."""
+    end = cntk.sequence.first if backwards else cntk.sequence.last
+    states = Recurrence(cell, go_backwards=backwards)(_x())
+    return _case(cntk.combine([end(states)] + more(states)))
+
+
+def lstm_of_which_the_last_step_is_used():
+    return _looked_at_once(LSTM(SIZE))
+
+
+def gru_of_which_the_first_step_is_used():
+    return _looked_at_once(GRU(SIZE), backwards=True)
+
+
+def rnn_of_which_the_last_step_is_used():
+    return _looked_at_once(RNNStep(SIZE))
+
+
+def gru_of_which_all_steps_are_used_as_well():
+    return _looked_at_once(GRU(SIZE), more=lambda states: [2 * states, cntk.sequence.first(states)])
+
+
+def lstm_of_which_other_steps_are_used_as_well():
+    ends = [lambda s: cntk.sequence.slice(s, -2, 0), cntk.sequence.last]
+    return _looked_at_once(LSTM(SIZE), backwards=True, more=lambda states: [end(states) for end in ends])
+
+
 def scan_lstm_with_the_first_of_its_cell_states():
     states = Recurrence(LSTM(SIZE), return_full_state=True)(_x()).outputs
     return _case(cntk.combine([states[0], cntk.sequence.first(states[1])]))
