@@ -7,14 +7,15 @@ format have no blocks at all; so it is the functions that are looked at, not the
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
-from nxconvert.frontends.cntk.dynamic import aligned, joined
+from nxconvert.frontends.cntk.dynamic import aligned, joined, masked
 from nxconvert.frontends.cntk.idioms import function_of, number_of
 from nxconvert.frontends.cntk.network import Leaf, Node, Result, Source
 from nxconvert.frontends.cntk.ops.window import per_sample
 from nxconvert.frontends.cntk.signs import is_positive
-from nxconvert.frontends.cntk.table import Axis, Context, DataType, LoweringError, Tensor, Value, axis
+from nxconvert.frontends.cntk.table import Axes, Axis, Context, DataType, LoweringError, Tensor, Value, axis
 
 _DYNAMIC = 2147483640  # from here on, the places of axes mean kinds of axes
 #: What ONNX Runtime has the operators of activations for.
@@ -136,6 +137,53 @@ def _normalised(context: Context, operator: str, found: tuple[Source, int], alon
     x = _tensor(context, found[0])
     _require(-along <= x.rank)
     return x.of(getattr(context.op, operator)(x.value, axis=along))
+
+
+# ---- over the steps of sequences ------------------------------------------------------------------------------------
+
+
+#: What reductions are not changed by, and ONNX's operators for them.
+_NEUTRAL = {"Sum": (0.0, "ReduceSum"), "Max": (-math.inf, "ReduceMax"), "Min": (math.inf, "ReduceMin")}
+
+
+def _steps(context: Context, node: Node) -> tuple[Source, str]:
+    """What a function reduces over the steps of sequences, without an axis that is left of them; and how."""
+    unpacked = _function(context, node.inputs[0], "UnpackSequence")
+    kind, place = node.attributes.get("reductionOpName", ""), node.attributes.get("axis")
+    _require(kind in _NEUTRAL and node.attributes.get("reductionKeepDimensions") is False)
+    (source,) = unpacked.inputs
+    _require(isinstance(place, Axis) and place.static == context.tensor(source).rank)
+    _require(unpacked.attributes.get("sequenceUnpackPaddingValue", 0.0) == _NEUTRAL[kind][0])
+    return source, kind
+
+
+def _steps_reduced(context: Context) -> Tensor:
+    """A reduction of sequences as they are: as long as the longest one, they would have to be cut first."""
+    source, kind = _steps(context, context.node)
+    neutral, operator = _NEUTRAL[kind]
+    value = masked(context.op, context.tensor(source), neutral)
+    return Tensor(getattr(context.op, operator)(value, [1], keepdims=0), Axes(True))
+
+
+def _spread(context: Context, source: Source, kind: str) -> Source:
+    """What a reduction over the steps of sequences is of that is the same for each of them."""
+    node = _function(context, source, "ReconcileDynamicAxis")
+    steps, reduction = _steps(context, _function(context, node.inputs[0], "ReduceElements"))
+    _require(reduction == kind and context.tensor(source).axes.seq is context.tensor(steps).axes.seq)
+    return steps
+
+
+def _softmax_of_steps(context: Context) -> Tensor:
+    for numerator, rest in (context.node.inputs, context.node.inputs[::-1]):
+        quotient = function_of(context.network, rest)
+        if quotient is None or quotient.op != "Reciprocal":
+            continue
+        minus = _function(context, _function(context, numerator, "Exp").inputs[0], "Minus")
+        _require(_spread(context, quotient.inputs[0], "Sum") == numerator)
+        _require(_spread(context, minus.inputs[1], "Max") == minus.inputs[0])
+        x = context.tensor(minus.inputs[0])
+        return x.of(context.op.Softmax(masked(context.op, x, -math.inf), axis=1))
+    raise _Other
 
 
 # ---- activations -----------------------------------------------------------------------------------------------------
@@ -337,9 +385,10 @@ def _ceil(context: Context) -> Tensor:
 
 
 _RULES: dict[str, tuple[Callable[[Context], Tensor], ...]] = {
-    "ElementTimes": (_softmax, _selu, _local_response, _instance_alone, _quotient),
+    "ElementTimes": (_softmax, _softmax_of_steps, _selu, _local_response, _instance_alone, _quotient),
     "Minus": (_log_softmax,),
     "Negate": (_ceil,),
     "Plus": (_instance_with_weights,),
+    "ReduceElements": (_steps_reduced,),
     "Select": (_hard_sigmoid, _elu, _leaky_relu, _parametric_relu, _extreme),
 }

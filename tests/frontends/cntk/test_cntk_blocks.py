@@ -8,6 +8,8 @@ import pytest
 
 from tests.frontends.cntk.harness import check, models
 
+#: What tells steps of sequences from what is behind their ends.
+MASK = "Shape Squeeze Range Unsqueeze Less"
 #: The operators that blocks become.
 WHOLE = {
     "softmax": "Softmax",
@@ -27,6 +29,10 @@ WHOLE = {
     "instance_normalization": "InstanceNormalization",
     "instance_normalization_with_weights": "InstanceNormalization",
     "instance_normalization_with_other_weights": "InstanceNormalization Mul Add",
+    "softmax_of_steps": f"{MASK} Where Softmax",
+    "softmax_of_steps_of_matrices": f"{MASK} Unsqueeze Where Softmax",
+    "sum_of_steps": f"{MASK} Unsqueeze Where ReduceSum",
+    "largest_of_steps": f"{MASK} Unsqueeze Where ReduceMax",
 }
 #: Operators that are there since a block is none of those, or guards against something.
 SOME = {
@@ -38,6 +44,10 @@ SOME = {
     "activations_in_a_recurrence": "Scan",
     "standardised_along_other_axes": "Sqrt",
     "standardised_by_another_spread": "Sqrt",
+    "largest_of_steps_and_zero": "Slice",
+    "sum_of_steps_in_their_place": "Slice",
+    "softmax_of_other_steps": "Reciprocal",
+    "softmax_by_another_sum": "Reciprocal",
 }
 
 

@@ -127,3 +127,48 @@ def standardised_along_other_axes():
 
 def standardised_by_another_spread():
     return _standardised((1, 2), lambda x, mean: cntk.reduce_max(x, axis=(1, 2)))
+
+
+def _of_steps(function, *shape):
+    x = cntk.sequence.input_variable(shape, name="x")
+    return function(x), [{"x": [20 * np.random.standard_normal((n, *shape)).astype(np.float32) for n in (4, 1, 3)]}]
+
+
+def softmax_of_steps():
+    return _of_steps(cntk.sequence.softmax)
+
+
+def softmax_of_steps_of_matrices():
+    return _of_steps(cntk.sequence.softmax, 2, 3)
+
+
+def sum_of_steps():
+    return _of_steps(cntk.sequence.reduce_sum, 2, 3)
+
+
+def largest_of_steps():
+    return _of_steps(cntk.sequence.reduce_max, 2)
+
+
+def largest_of_steps_and_zero():
+    return _of_steps(lambda x: cntk.reduce_max(cntk.sequence.unpack(x - 50, 0, no_mask_output=True), axis=0), 2)
+
+
+def sum_of_steps_in_their_place():
+    return _of_steps(lambda x: cntk.reduce_sum(cntk.sequence.unpack(x, 0, no_mask_output=True), axis=(0, 1)), 2)
+
+
+def softmax_of_other_steps():
+    def softmax(x):
+        less = cntk.exp(x - cntk.sequence.broadcast_as(cntk.sequence.reduce_max(0.5 * x), x))
+        return less / cntk.sequence.broadcast_as(cntk.sequence.reduce_sum(less), x)
+
+    return _of_steps(softmax, 2)
+
+
+def softmax_by_another_sum():
+    def softmax(x):
+        less = cntk.exp(x - cntk.sequence.broadcast_as(cntk.sequence.reduce_max(x), x))
+        return less / cntk.sequence.broadcast_as(cntk.sequence.reduce_sum(0.5 * less), x)
+
+    return _of_steps(softmax, 2)
