@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from nxconvert.frontends.cntk.delays import in_order, initial_steps
 from nxconvert.frontends.cntk.dynamic import Tensor, broadcast, with_axes
-from nxconvert.frontends.cntk.table import Context, LoweringError, cntk
-from nxconvert.graph.builder import Builder
+from nxconvert.frontends.cntk.table import Context, DataType, LoweringError, Value, cntk
+from nxconvert.graph.builder import Builder, TensorType
 
 
 @cntk("PastValue")
@@ -28,10 +28,29 @@ def _delayed(op: Builder, x: Tensor, initial: Tensor, m: Context, offset: int, *
     dims = broadcast([x.dims, initial.dims])
     if dims != x.dims:  # the steps are like the initial state
         x = x.of(op.expand(with_axes(op, x, x.axes, len(dims)), (m.batch, seq.size, *dims)))
-    value = in_order(op, x, seq, backwards)
-    first = initial_steps(m, initial.of(op.cast(initial.value, x.dtype)), offset, x.dims, seq, backwards)
-    first = op.Unsqueeze(first, [1]) if offset == 1 else first
-    value = op.Slice(op.Concat(first, value, axis=1), [0], op.dims_tensor([seq.size]), [1])
-    value = op.reshape(value, (m.batch, seq.size, *x.dims))
-    result = x.of(value)
+    value = x.of(in_order(op, x, seq, backwards))
+    number = _number(initial)
+    if number is not None and x.dtype in (DataType.FLOAT, DataType.DOUBLE):
+        result = x.of(_padded(op, value, offset, number))
+    else:
+        first = initial_steps(m, initial.of(op.cast(initial.value, x.dtype)), offset, x.dims, seq, backwards)
+        first = op.Unsqueeze(first, [1]) if offset == 1 else first
+        shifted = op.Slice(op.Concat(first, value.value, axis=1), [0], op.dims_tensor([seq.size]), [1])
+        result = x.of(op.reshape(shifted, (m.batch, seq.size, *x.dims)))
     return result.of(in_order(op, result, seq, backwards))
+
+
+def _number(initial: Tensor) -> float | None:
+    """The number that all of an initial state is, if that is known."""
+    array = initial.value.array
+    return float(array.flat[0]) if array is not None and array.size and (array == array.flat[0]).all() else None
+
+
+def _padded(op: Builder, x: Tensor, offset: int, number: float) -> Value:
+    """[batch, sequence, ...] with so many steps of a number before it, and without as many of its last ones."""
+    rank = x.value.rank
+    before = [0] * (2 * rank)
+    before[1] = offset
+    padded = op.Pad(x.value, before, op.const(number, x.dtype) if number else None)
+    bounds = op.const([0]), op.const([-offset]), op.const([1])
+    return op.node("Slice", [padded, *bounds], {}, [TensorType(x.dtype, x.value.dims)])[0]

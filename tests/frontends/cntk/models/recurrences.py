@@ -73,6 +73,19 @@ def delays_of_one_state_and_of_delays():
     return _case(state.replace_placeholders({h: state.output}))
 
 
+def delays_with_a_number():
+    """By more steps than some sequences have; of a number for each element, of steps that are like the number."""
+    x, y = _x(), _y(())
+    numbers = [0, 0.4, cntk.Constant(0.3, (3,)), cntk.Constant(-0.7, (2, 1))]
+    delays = [delay(x, number, 1 + 2 * i) for delay in (PAST, FUTURE) for i, number in enumerate(numbers)]
+    return _case(delays + [PAST(y, cntk.Constant(0.5, (2,)), 2)], {"x": (3,), "y": ()})
+
+
+def delays_with_several_numbers():
+    x = _x()
+    return _case([delay(x, cntk.Constant(_random(3)), n) for delay in (PAST, FUTURE) for n in (1, 3)])
+
+
 def states_that_are_matrices():
     x, r, s = _x((2, 3)), _weight(3, 3), cntk.Constant(0.3 * _random(3, 2))
     turned = cntk.transpose(
