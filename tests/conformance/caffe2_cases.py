@@ -9,12 +9,8 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import time
-import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -23,14 +19,14 @@ import numpy as np
 import nxconvert
 from nxconvert import InputError, NxConvertError
 from nxconvert.runtimes.caffe2 import PYTHON
-from tests.conformance.corpus import CORPUS
+from tests.conformance import corpus, differences, recording
 
 HERE = Path(__file__).resolve().parent
+ARCHIVES = corpus.CORPUS / "caffe2"
 #: The operators that matter for inference.
 OPERATORS = tuple((HERE / "caffe2_operators.txt").read_text().split())
-#: How long recording may take, in seconds.
-PATIENCE = 900
-_TOLERANCE = {"float16": (2e-2, 2e-3)}
+#: How long recording may take.
+SECONDS = 900
 #: Operators whose inputs but the first are weights: their sizes are known wherever such a net is.
 _WEIGHTED = ("Conv", "DeformConv", "FC", "GroupNorm", "InstanceNorm", "LC", "PRelu", "SpatialBN", "TT")
 
@@ -83,23 +79,9 @@ def _arrays(path: Path, names: Mapping[str, str]) -> dict[str, np.ndarray]:
         return {names.get(key, key): stored[key] for key in stored.files}
 
 
-@cache
-def corpus_names(archive: str) -> tuple[str, ...]:
-    """The cases in an archive of the corpus; none where there is no corpus."""
-    path = CORPUS / "caffe2" / archive
-    if not path.exists():
-        return ()
-    with zipfile.ZipFile(path) as file:
-        return tuple(sorted({name.partition("/")[0] for name in file.namelist() if name.endswith("/meta.json")}))
-
-
-def from_corpus(archive: str, name: str, folder: Path) -> Case:
+def from_corpus(archive: Path, name: str, folder: Path) -> Case:
     """A case of the corpus, unpacked to `folder`."""
-    with zipfile.ZipFile(CORPUS / "caffe2" / archive) as file:
-        for member in file.namelist():
-            if member.startswith(f"{name}/"):
-                file.extract(member, folder)
-    return read(folder / name)
+    return read(corpus.unpacked(archive, name, folder))
 
 
 def of_operator(folder: Path, operator: str) -> Iterator[Case]:
@@ -110,22 +92,9 @@ def of_operator(folder: Path, operator: str) -> Iterator[Case]:
 
 def recorded(folder: Path, script: str, *arguments: str) -> Path:
     """What a script records with the real Caffe2, in a subfolder of `folder`: once, whichever process asks first."""
-    target, done = folder / script, folder / f"{script}.done"
-    try:
-        (folder / f"{script}.lock").mkdir()
-    except FileExistsError:
-        end = time.monotonic() + PATIENCE
-        while not done.exists() and time.monotonic() < end:
-            time.sleep(0.2)
-    else:
-        command = [os.environ[PYTHON], "-W", "ignore", str(HERE / f"{script}.py"), str(target), *arguments]
-        with (folder / f"{script}.log").open("w") as log:
-            result = subprocess.run(command, stdout=log, stderr=subprocess.STDOUT, timeout=PATIENCE, check=False)
-        done.write_text(str(result.returncode))
-    log_end = (folder / f"{script}.log").read_text(errors="replace")[-2000:]
-    assert done.exists(), f"{script} takes more than {PATIENCE} s: {log_end}"
-    assert done.read_text() == "0", f"{script} fails: {log_end}"
-    return target
+    target = folder / script
+    command = [os.environ[PYTHON], "-W", "ignore", HERE / f"{script}.py", target, *arguments]
+    return recording.recorded(target, command, SECONDS)
 
 
 def outcome(case: Case, target: Path, *, declared: bool = True, free: bool = False) -> tuple[str, str]:
@@ -162,32 +131,16 @@ def difference(case: Case, got: Mapping[str, np.ndarray]) -> str:
 
 
 def _difference(got: np.ndarray, want: np.ndarray, random: bool, fragile: bool) -> str:
-    if got.shape != want.shape:
-        return f"shape {got.shape} instead of {want.shape}"
     if want.dtype.kind == "S":
-        return "" if random or _text(got).tolist() == _text(want).tolist() else "strings differ"
-    if got.dtype != want.dtype:
-        return f"{got.dtype} instead of {want.dtype}"
-    if random or not want.size:
-        return ""
-    if want.dtype.kind == "f":
-        rtol, atol = _TOLERANCE.get(want.dtype.name, (1e-3, 1e-5))
-        got, want = got.astype(np.float64), want.astype(np.float64)
-        same = np.isclose(got, want, rtol=rtol, atol=atol, equal_nan=True)
-    elif fragile and want.dtype == np.uint8:
-        same = np.abs(got.astype(int) - want.astype(int)) <= 1
-    else:
-        same = got == want
-    if np.all(same):
-        return ""
-    place = tuple(int(index) for index in np.argwhere(~np.asarray(same))[0])
-    wrong = int(np.count_nonzero(~np.asarray(same)))
-    return f"{wrong} of {want.size} values differ, at {place} it is {got[place]} instead of {want[place]}"
+        got, want = _text(got), _text(want)
+    if random:  # only what it looks like can be compared
+        got, want = np.zeros_like(got), np.zeros_like(want)
+    return differences.difference(got, want, steps=int(fragile and want.dtype == np.uint8))
 
 
 def _text(value: np.ndarray) -> np.ndarray:
     """Strings as graphs have them, other arrays as they are."""
-    if value.dtype.kind not in "SO":
+    if value.dtype.kind not in "SOU":
         return value
     flat = [item.decode(errors="surrogateescape") if isinstance(item, bytes) else str(item) for item in value.ravel()]
     return np.array(flat, object).reshape(value.shape)

@@ -8,13 +8,10 @@ from __future__ import annotations
 import ast
 import json
 import os
-import subprocess
-import time
 import traceback
-import zipfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -23,17 +20,18 @@ import onnx
 import pytest
 
 import nxconvert
-from tests.conformance.corpus import CORPUS
+from tests.conformance import corpus, differences, recording
+from tests.conformance.differences import ATOL, RTOL
 
 HERE = Path(__file__).resolve().parent
+ARCHIVES = corpus.CORPUS / "cntk"
 PYTHON = "NXCONVERT_CNTK_PYTHON"
 INTERPRETER = Path(os.environ.get(PYTHON, Path.home() / ".cache" / "nxconvert-oracles" / "venv" / "bin" / "python"))
-#: How long recording may take, in seconds.
-PATIENCE = 600
+#: How long recording may take.
+SECONDS = 600
 #: How much longer the sequence axis is than the longest sequence. What follows a sequence is NaN.
 PADDING = 2
 LENGTHS = "_lengths"
-_TOLERANCE = {"float16": (2e-2, 2e-3)}
 
 needs_cntk = pytest.mark.skipif(not INTERPRETER.exists(), reason=f"no CNTK at {INTERPRETER}: run .ci/oracles")
 
@@ -112,7 +110,7 @@ class Case:
                 found[value.name] = padded(variable, sizes[variable.axis])
         return found
 
-    def difference(self, got: Mapping[str, np.ndarray], rtol: float = 1e-3, atol: float = 1e-5) -> str:
+    def difference(self, got: Mapping[str, np.ndarray], rtol: float = RTOL, atol: float = ATOL) -> str:
         """How outputs differ from the recorded ones by more than is tolerated, in words; empty where they do not."""
         names = [name for name in got if not (name.endswith(LENGTHS) and name.removesuffix(LENGTHS) in got)]
         if len(names) != len(self.outputs):
@@ -156,34 +154,19 @@ def padded(variable: Variable, size: int) -> np.ndarray:
 
 def _difference(got: np.ndarray, lengths: np.ndarray | None, want: Variable, rtol: float, atol: float) -> str:
     if want.axis is None:
-        return _unlike(got, np.asarray(want.data), rtol, atol)
+        return differences.difference(got, np.asarray(want.data), rtol=rtol, atol=atol)
     if got.ndim < 2 or len(got) != len(want.data) or got.shape[1] < max(want.lengths):
         return f"shape {got.shape} for {len(want.data)} sequences of up to {max(want.lengths)} steps"
     if lengths is not None and lengths.tolist() != want.lengths:
         return f"lengths {lengths.tolist()} instead of {want.lengths}"
     for index, sequence in enumerate(want.data):
-        problem = _unlike(got[index, : len(sequence)], sequence, rtol, atol)
+        problem = differences.difference(got[index, : len(sequence)], sequence, rtol=rtol, atol=atol)
         if problem:
             return f"sequence {index}: {problem}"
     return ""
 
 
-def _unlike(got: np.ndarray, want: np.ndarray, rtol: float, atol: float) -> str:
-    if got.shape != want.shape:
-        return f"shape {got.shape} instead of {want.shape}"
-    if got.dtype != want.dtype:
-        return f"{got.dtype} instead of {want.dtype}"
-    low, least = _TOLERANCE.get(want.dtype.name, (rtol, atol))
-    wide = got.astype(np.float64), want.astype(np.float64)
-    same = np.isclose(*wide, rtol=max(rtol, low), atol=max(atol, least), equal_nan=True)
-    if np.all(same):
-        return ""
-    place = tuple(int(index) for index in np.argwhere(~same)[0])
-    wrong = int(np.count_nonzero(~same))
-    return f"{wrong} of {want.size} values differ, at {place} it is {got[place]} instead of {want[place]}"
-
-
-def outcome(case: Case, target: Path, *, model: Path | None = None, rtol: float = 1e-3, atol: float = 1e-5) -> str:
+def outcome(case: Case, target: Path, *, model: Path | None = None, rtol: float = RTOL, atol: float = ATOL) -> str:
     """What is wrong with what becomes of a case's model, or of another file of it, in words; empty where nothing is."""
     try:
         nxconvert.convert(model or case.model, target)
@@ -194,7 +177,7 @@ def outcome(case: Case, target: Path, *, model: Path | None = None, rtol: float 
     return difference(case, target, rtol=rtol, atol=atol)
 
 
-def difference(case: Case, target: Path, *, rtol: float = 1e-3, atol: float = 1e-5) -> str:
+def difference(case: Case, target: Path, *, rtol: float = RTOL, atol: float = ATOL) -> str:
     """What is wrong with what a converted model computes in ONNX Runtime for a batch; empty where nothing is."""
     graph = onnx.load(target, load_external_data=False).graph
     try:
@@ -203,23 +186,9 @@ def difference(case: Case, target: Path, *, rtol: float = 1e-3, atol: float = 1e
         return f"{type(error).__name__}: {error}"
 
 
-@cache
-def corpus_names(archive: str, file: str = "meta.json") -> tuple[str, ...]:
-    """The cases in an archive of the corpus, those that have such a file; none where there is no corpus."""
-    path = CORPUS / "cntk" / archive
-    if not path.exists():
-        return ()
-    with zipfile.ZipFile(path) as members:
-        return tuple(sorted({name.partition("/")[0] for name in members.namelist() if name.endswith(f"/{file}")}))
-
-
-def from_corpus(archive: str, name: str, folder: Path) -> Case:
+def from_corpus(archive: Path, name: str, folder: Path) -> Case:
     """A case of the corpus, unpacked to `folder`."""
-    with zipfile.ZipFile(CORPUS / "cntk" / archive) as file:
-        for member in file.namelist():
-            if member.startswith(f"{name}/"):
-                file.extract(member, folder)
-    return read(folder / name)
+    return read(corpus.unpacked(archive, name, folder))
 
 
 def captured_tests(modules: Iterable[str]) -> list[tuple[str, str]]:
@@ -234,30 +203,5 @@ def captured_tests(modules: Iterable[str]) -> list[tuple[str, str]]:
 
 def recorded(folder: Path, script: Path, *arguments: object, name: str = "") -> Path:
     """What a script makes with the real CNTK in a subfolder of `folder`: once, whichever process asks first."""
-    name = name or script.stem
-    target, done, log = folder / name, folder / f"{name}.done", folder / f"{name}.log"
-    try:
-        (folder / f"{name}.lock").mkdir()
-    except FileExistsError:
-        end = time.monotonic() + PATIENCE
-        while not done.exists() and time.monotonic() < end:
-            time.sleep(0.1)
-    else:
-        target.mkdir()
-        command = [INTERPRETER, "-W", "ignore", script, target, *arguments]
-        with log.open("w") as stream:
-            result = run(command, stream)
-        done.write_text(str(result))
-    said = log.read_text(errors="replace")[-2000:]
-    assert done.exists(), f"{name} takes more than {PATIENCE} s: {said}"
-    assert done.read_text() == "0", f"{name} ends with {done.read_text()}: {said}"
-    return target
-
-
-def run(command: Sequence[object], stream: Any) -> int:
-    """The status of a process that has CNTK."""
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    words = [str(word) for word in command]
-    return subprocess.run(
-        words, stdout=stream, stderr=subprocess.STDOUT, timeout=PATIENCE, check=False, env=environment
-    ).returncode
+    target = folder / (name or script.stem)
+    return recording.recorded(target, [INTERPRETER, "-W", "ignore", script, target, *arguments], SECONDS)

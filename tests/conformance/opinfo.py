@@ -16,7 +16,7 @@ from unittest import mock
 import ml_dtypes
 import numpy as np
 
-from tests.conformance.corpus import InputSet
+from tests.conformance.pytorch_cases import InputSet
 
 DTYPES = ("float32", "int64", "bool")
 #: Operators whose result is memory as it was found.

@@ -16,11 +16,11 @@ import pytest
 
 from nxconvert.runtimes.caffe2 import PYTHON
 from tests.conformance import caffe2_golden, corpus
-from tests.conformance.caffe2_cases import OPERATORS, Case, corpus_names, from_corpus, of_operator, outcome, recorded
+from tests.conformance.caffe2_cases import ARCHIVES, OPERATORS, Case, from_corpus, of_operator, outcome, recorded
 from tests.conformance.ratchet import complaint
 from tests.conformance.summary import record
 
-OPS, MODELS = "ops.zip", "models.zip"
+OPS, MODELS = ARCHIVES / "ops.zip", ARCHIVES / "models.zip"
 INTERPRETER = os.environ.get(PYTHON, "")
 SEED = os.environ.get("NXCONVERT_CAFFE2_SEED", "0")
 #: How many cases an operator has at most of those that are captured.
@@ -31,17 +31,11 @@ ASIDE = frozenset({"asked", "refused"})
 real = pytest.mark.skipif(not INTERPRETER, reason=f"no Caffe2 to ask: set {PYTHON}")
 
 
-def corpus_parameters(names: Iterable[str]) -> list[object]:
-    """The names; without a corpus one test that is skipped, so that it shows."""
-    reason = f"no corpus at {corpus.CORPUS}: set NXCONVERT_CORPUS"
-    return list(names) or [pytest.param("", marks=pytest.mark.skip(reason=reason))]
-
-
 def operator_of(case: str) -> str:
     return case.rpartition("_")[0]
 
 
-OPERATORS_OF_CORPUS = corpus_parameters(name for name, _ in groupby(corpus_names(OPS), operator_of))
+OPERATORS_OF_CORPUS = corpus.parameters(name for name, _ in groupby(corpus.names(OPS), operator_of))
 
 
 @pytest.mark.parametrize("operator", OPERATORS_OF_CORPUS)
@@ -55,26 +49,19 @@ def test_operators_with_free_sizes(operator: str, tmp_path: Path, request: pytes
 
 
 def operators_of_corpus(operator: str, folder: Path) -> Iterable[Case]:
-    return [from_corpus(OPS, name, folder) for name in corpus_names(OPS) if operator_of(name) == operator]
+    return [from_corpus(OPS, name, folder) for name in corpus.names(OPS) if operator_of(name) == operator]
 
 
-@pytest.mark.parametrize("name", corpus_parameters(corpus_names(MODELS)))
+@pytest.mark.parametrize("name", corpus.parameters(corpus.names(MODELS)))
 def test_nets_with_declared_inputs(name: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     check("Caffe2 nets, inputs declared", [from_corpus(MODELS, name, tmp_path)], tmp_path, request)
 
 
-@pytest.mark.parametrize("name", corpus_parameters(corpus_names(MODELS)))
+@pytest.mark.parametrize("name", corpus.parameters(corpus.names(MODELS)))
 def test_nets_with_inferred_inputs(name: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     """Nothing is declared. To ask for a declaration is no failure."""
     case = from_corpus(MODELS, name, tmp_path)
     check("Caffe2 nets, inputs inferred", [case], tmp_path, request, declared=False)
-
-
-@pytest.fixture(scope="session")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder that all processes of this session have."""
-    base = tmp_path_factory.getbasetemp()
-    return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
 
 
 @pytest.fixture(scope="session")

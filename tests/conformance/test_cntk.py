@@ -9,18 +9,16 @@ installed (``NXCONVERT_CNTK_PYTHON``).
 from __future__ import annotations
 
 import ast
-import os
-from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 
 from tests.conformance import cntk_cases, corpus
-from tests.conformance.cntk_cases import HERE, INTERPRETER, Case, corpus_names, difference, from_corpus, outcome, read
+from tests.conformance.cntk_cases import ARCHIVES, HERE, INTERPRETER, Case, difference, from_corpus, outcome, read
 from tests.conformance.ratchet import complaint
 from tests.conformance.summary import record
 
-OPS, MODELS, SEQUENCES = "ops.zip", "models.zip", "sequences.zip"
+OPS, MODELS, SEQUENCES = (ARCHIVES / f"{name}.zip" for name in ("ops", "models", "sequences"))
 #: How many cases a test has at most of those that are captured.
 CASES = "6"
 SUITES = {OPS: "CNTK functions", MODELS: "CNTK models", SEQUENCES: "CNTK sequence models"}
@@ -28,12 +26,6 @@ CAPTURED = "CNTK's own tests, captured"
 #: What `cntk_capture` calls it that a case was not kept.
 ALIKE, SKIPPED = "much like others of the same test", "a test is skipped, by itself"
 LEGACY, CHECKPOINT = "legacy.model", "checkpoint.dnn"
-
-
-def corpus_parameters(names: Iterable[str]) -> list[object]:
-    """The names; without a corpus one test that is skipped, so that it shows."""
-    reason = f"no corpus at {corpus.CORPUS}: set NXCONVERT_CORPUS"
-    return list(names) or [pytest.param("", marks=pytest.mark.skip(reason=reason))]
 
 
 def captured_modules() -> list[str]:
@@ -49,19 +41,11 @@ TESTS = cntk_cases.captured_tests(captured_modules())
 
 
 @pytest.fixture(scope="session")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder that all processes of this session have."""
-    base = tmp_path_factory.getbasetemp()
-    return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
-
-
-@pytest.fixture(scope="session")
 def others(shared: Path) -> Path | None:
     """Other batches of the recorded models, if there is a CNTK to ask."""
     if not INTERPRETER.exists():
         return None
-    archives = [corpus.CORPUS / "cntk" / archive for archive in SUITES]
-    return cntk_cases.recorded(shared, HERE / "cntk_other_batches.py", *archives)
+    return cntk_cases.recorded(shared, HERE / "cntk_other_batches.py", *SUITES)
 
 
 @pytest.fixture(scope="session")
@@ -69,27 +53,27 @@ def captured(shared: Path) -> Path:
     return cntk_cases.recorded(shared, HERE / "cntk_capture.py", "--cases", CASES)
 
 
-@pytest.mark.parametrize("name", corpus_parameters(corpus_names(OPS)))
+@pytest.mark.parametrize("name", corpus.parameters(corpus.names(OPS)))
 def test_functions(name: str, others: Path | None, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     check_recorded(OPS, name, others, tmp_path, request)
 
 
-@pytest.mark.parametrize("name", corpus_parameters(corpus_names(MODELS)))
+@pytest.mark.parametrize("name", corpus.parameters(corpus.names(MODELS)))
 def test_models(name: str, others: Path | None, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     check_recorded(MODELS, name, others, tmp_path, request)
 
 
-@pytest.mark.parametrize("name", corpus_parameters(corpus_names(SEQUENCES)))
+@pytest.mark.parametrize("name", corpus.parameters(corpus.names(SEQUENCES)))
 def test_sequence_models(name: str, others: Path | None, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     check_recorded(SEQUENCES, name, others, tmp_path, request)
 
 
-@pytest.mark.parametrize("name", corpus_parameters(corpus_names(MODELS, LEGACY)))
+@pytest.mark.parametrize("name", corpus.parameters(corpus.names(MODELS, LEGACY)))
 def test_legacy_files(name: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     check_other_file("CNTK models, format of version 1", name, LEGACY, tmp_path, request)
 
 
-@pytest.mark.parametrize("name", corpus_parameters(corpus_names(MODELS, CHECKPOINT)))
+@pytest.mark.parametrize("name", corpus.parameters(corpus.names(MODELS, CHECKPOINT)))
 def test_checkpoints(name: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     """A trainer's checkpoint holds the loss and the metric too; what is left without them is the model."""
     check_other_file("CNTK models, checkpoints of trainers", name, CHECKPOINT, tmp_path, request)
@@ -120,7 +104,7 @@ def test_most_tests_are_captured(captured: Path, request: pytest.FixtureRequest)
             record(request, CAPTURED, outcome, counts=False)
 
 
-def check_recorded(archive: str, name: str, others: Path | None, folder: Path, request: pytest.FixtureRequest) -> None:
+def check_recorded(archive: Path, name: str, others: Path | None, folder: Path, request: pytest.FixtureRequest) -> None:
     """The recorded batch of a case, and another."""
     case, target, complaints = from_corpus(archive, name, folder), folder / "converted.onnx", []
     if not case.meta["truth"]:
@@ -129,7 +113,7 @@ def check_recorded(archive: str, name: str, others: Path | None, folder: Path, r
     problem = outcome(case, target)
     complaints.append(noted(SUITES[archive], name, problem, request))
     if others is not None:
-        suite, other = f"{SUITES[archive]}, other batches", others / Path(archive).stem / name
+        suite, other = f"{SUITES[archive]}, other batches", others / archive.stem / name
         if other.with_name(f"{name}.error").exists():
             record(request, suite, "refused by CNTK", name, counts=False)
         else:

@@ -18,14 +18,16 @@ pytest.importorskip("torch")
 
 import nxconvert
 from nxconvert import NxConvertError, UnsupportedError
-from tests.conformance import corpus, opinfo
+from tests.conformance import opinfo
+from tests.conformance.corpus import ROOT
+from tests.conformance.pytorch_cases import difference
 from tests.conformance.ratchet import complaint
 from tests.conformance.summary import record
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # those of PyTorch, while it makes samples and traces them
 
 LIMIT = int(os.environ.get("NXCONVERT_OPINFO_SAMPLES", "5"))
-UNSUPPORTED = json.loads((corpus.ROOT / "frontends" / "pytorch" / "unsupported.json").read_text())
+UNSUPPORTED = json.loads((ROOT / "frontends" / "pytorch" / "unsupported.json").read_text())
 
 Save = Callable[[opinfo.Program, Path], None]
 #: How a sample is written: the suite, what it is saved with, and the file's suffix.
@@ -75,7 +77,7 @@ def outcome_of(program: opinfo.Program, save: Save, source: Path) -> Outcome:
     try:
         save(program, source)
         nxconvert.convert(source, target, inputs=program.recorded.inputs)
-        problem = corpus.difference(program.recorded, nxconvert.run(target, program.recorded.inputs))
+        problem = difference(program.recorded, nxconvert.run(target, program.recorded.inputs))
     except opinfo.NoModel as reason:
         return str(reason), ""
     except NxConvertError as error:

@@ -15,19 +15,18 @@ import pytest
 import nxconvert
 from nxconvert import InputError, NxConvertError
 from tests.conformance import corpus
+from tests.conformance.pytorch_cases import ARCHIVES, InputSet, cases, difference
 from tests.conformance.ratchet import complaint
 from tests.conformance.summary import record
 
-MODELS = "models.zip"
-OPERATORS = "ops.zip"
+MODELS, OPERATORS = ARCHIVES / "models.zip", ARCHIVES / "ops.zip"
 SCRIPT = ".pt"
 EXPORT = ".pt2"
 
 
-def parameters(archive: str, suffix: str) -> list[object]:
-    """The cases of an archive; without a corpus one test that is skipped, so that it shows."""
-    reason = f"no corpus at {corpus.CORPUS}: set NXCONVERT_CORPUS"
-    return list(corpus.names(archive, suffix)) or [pytest.param("", marks=pytest.mark.skip(reason=reason))]
+def parameters(archive: Path, suffix: str) -> list[object]:
+    """The cases that have such files."""
+    return corpus.parameters(corpus.names(archive, f"*{suffix}"))
 
 
 @pytest.mark.parametrize("name", parameters(MODELS, SCRIPT))
@@ -58,11 +57,11 @@ def test_models_with_inferred_inputs(name: str, tmp_path: Path, request: pytest.
 
 
 def check_inferred(
-    suite: str, archive: str, name: str, suffix: str, folder: Path, request: pytest.FixtureRequest
+    suite: str, archive: Path, name: str, suffix: str, folder: Path, request: pytest.FixtureRequest
 ) -> None:
     """Every file of a folder, converted once, without a word about its inputs."""
     complaints = []
-    for case in corpus.cases(archive, name, folder, suffix):
+    for case in cases(archive, name, folder, suffix):
         asked, problem = False, ""
         try:
             target = convert(case.path, None)
@@ -77,11 +76,11 @@ def check_inferred(
 
 
 def check_declared(
-    suite: str, archive: str, name: str, suffix: str, folder: Path, request: pytest.FixtureRequest
+    suite: str, archive: Path, name: str, suffix: str, folder: Path, request: pytest.FixtureRequest
 ) -> None:
     """Every file of a folder, converted for each recorded call with the inputs of that call."""
     complaints = []
-    for case in corpus.cases(archive, name, folder, suffix):
+    for case in cases(archive, name, folder, suffix):
         problem = ""
         try:
             for recorded in case.input_sets:
@@ -99,9 +98,9 @@ def convert(source: Path, inputs: Sequence[np.ndarray] | None) -> Path:
     return target
 
 
-def differs(target: Path, recorded: corpus.InputSet) -> str:
+def differs(target: Path, recorded: InputSet) -> str:
     """How the converted model differs from what was recorded, run by ONNX Runtime where it has the kernels."""
-    return corpus.difference(recorded, nxconvert.run(target, recorded.inputs))
+    return difference(recorded, nxconvert.run(target, recorded.inputs))
 
 
 def describe(error: NxConvertError) -> str:

@@ -17,11 +17,11 @@ import pytest
 
 import nxconvert
 from nxconvert import NxConvertError
-from tests.conformance import corpus
+from tests.conformance.corpus import ROOT
+from tests.conformance.pytorch_cases import InputSet, difference
 from tests.conformance.ratchet import complaint
 from tests.conformance.summary import record
 
-ROOT = Path(__file__).resolve().parents[2]
 FIXTURES = sorted((ROOT / "fixtures").glob("pytorch_1_?/*.pt"))
 ORACLE = Path(
     os.environ.get("NXCONVERT_CAFFE2_PYTHON", Path.home() / ".cache" / "nxconvert-oracles" / "venv" / "bin" / "python")
@@ -72,12 +72,12 @@ def differs(path: Path, folder: Path) -> str:
         given = {name[3:]: array for name, array in arrays.items() if name.startswith("in:")}
         outputs = [array for name, array in arrays.items() if name.startswith("out:")]
     described: list[Mapping[str, Any]] = [{"dtype": array.dtype.name} for array in outputs]
-    recorded = corpus.InputSet(list(given.values()), outputs, described, "quant" in path.stem)
+    recorded = InputSet(list(given.values()), outputs, described, "quant" in path.stem)
     # Lists and dicts are declared by name; else the order will do, as the compiler may have renamed arguments.
     inputs: Any = given if any("." in name for name in given) else recorded.inputs
     target = folder / f"{path.stem}.onnx"
     try:
         nxconvert.convert(path, target, inputs=inputs)
-        return corpus.difference(recorded, nxconvert.run(target, inputs))
+        return difference(recorded, nxconvert.run(target, inputs))
     except NxConvertError as error:
         return f"{type(error).__name__}: {error}"
