@@ -2,7 +2,7 @@
 
     /path/to/python3.6 tests/conformance/caffe2_extra.py FOLDER
 
-Cases are laid out like those that `caffe2_capture.py` keeps: operators that no test runs, and the arguments, dtypes and
+Cases are kept by `caffe2_recorder`: operators that no test runs, and the arguments, dtypes and
 sizes that tests do not try. What this Caffe2 refuses stands in ``left_out.tsv``, and is no case.
 """
 
@@ -16,13 +16,13 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-import caffe2_capture
 import caffe2_extra_control
 import caffe2_extra_int8
 import caffe2_extra_layers
 import caffe2_extra_math
 import caffe2_extra_sparse
 import caffe2_extra_tensors
+from caffe2_recorder import Recorder
 
 FAMILIES = (
     caffe2_extra_math,
@@ -86,7 +86,7 @@ class Cases:
         child = os.fork()
         if not child:
             os.close(reading)
-            recorder = caffe2_capture.Recorder(self._folder, "extra", 1)
+            recorder = Recorder(self._folder, "extra", 1)
             recorder.install()
             recorder.keep(net, arrays, kind)
             os.write(writing, "; ".join(recorder.left_out).encode())
