@@ -1,6 +1,6 @@
 """Runs Caffe2's own operator tests and keeps what the real runtime computed in them. Runs under Python 3.6.
 
-    /path/to/python3.6 tests/conformance/caffe2_capture.py FOLDER [--seed N] [--cases N] [--jobs N] [MODULE...]
+    /path/to/python3.6 tests/conformance/caffe2_capture.py FOLDER [MODULE...] [--seed N] [--cases N] [--jobs N]
 
 Every operator and net that a test runs on the CPU is run once more in a workspace of its own, twice, and kept with its
 inputs and outputs as a case: a folder with ``predict_net.pb``, ``inputs.npz``, ``outputs.npz`` and ``meta.json``, laid

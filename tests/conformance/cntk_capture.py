@@ -1,6 +1,6 @@
 """Runs CNTK's own tests and keeps what it computes in them. Runs under Python 3.6, with CNTK 2.7.
 
-    /path/to/python3.6 tests/conformance/cntk_capture.py FOLDER [--cases N] [--jobs N] [MODULE...]
+    /path/to/python3.6 tests/conformance/cntk_capture.py FOLDER [MODULE...] [--cases N] [--jobs N]
 
 Every function that a test evaluates is saved and evaluated once more, with all its outputs, and kept as a case, see
 `cntk_record`: FOLDER then has ``MODULE/TEST.NUMBER`` with N cases of a test at most, those that differ most, and
