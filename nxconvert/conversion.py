@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from nxconvert import __version__
@@ -44,8 +43,6 @@ INIT_SHA256_KEY = "nxconvert.init_sha256"
 DIRECTORY_SHA256_KEY = "nxconvert.source_directory_sha256"
 OPTIONS_KEY = "nxconvert.options"
 CODE_KEY = "nxconvert.source_code"
-
-_NO_CONSTANTS: Mapping[str, Any] = MappingProxyType({})
 
 
 def load(
@@ -85,14 +82,15 @@ def load(
         UnsupportedError: the model uses operators that cannot be expressed; lists all of them.
     """
     path, frontend = source_frontend(source, format)
-    options = ReadOptions(
-        inputs=parse_inputs(inputs),
-        constants=dict(constants or {}),
-        state=_state(state),
+    options = _read_options(
+        frontend,
+        inputs=inputs,
+        constants=constants,
+        state=state,
         trust_code=trust_code,
         via=via,
-        init=init_file(init, frontend),
-        outputs=wanted_outputs(outputs, frontend),
+        init=init,
+        outputs=outputs,
         warn=warn,
     )
     return _read(path, frontend, options)
@@ -163,40 +161,32 @@ def convert(
     """
     clock = _Clock()
     origin, frontend, read = _source(source, source_format)
-    init_path = init_file(init, frontend)
-    target_path, backend = target_backend(target, target_format)
-    for file in (origin, init_path):
-        if file is not None and target_path.exists() and file.samefile(target_path):
-            raise UsageError(f"{target_path} is the source itself; give the converted model another name.")
-    old_data = _version(_data_beside(target_path))
     warnings: list[str] = []
-    read_options = ReadOptions(
-        inputs=parse_inputs(inputs),
-        constants=dict(constants or {}),
-        state=_state(state),
+    options = _read_options(
+        frontend,
+        inputs=inputs,
+        constants=constants,
+        state=state,
         trust_code=trust_code,
         via=via,
-        init=init_path,
-        outputs=wanted_outputs(outputs, frontend),
+        init=init,
+        outputs=outputs,
         progress=progress,
         warn=warnings.append,
     )
-    with ExitStack() as fingerprints:
-        hashes: dict[str, Fingerprint] = {}
-        if origin is not None:
-            fingerprint = fingerprints.enter_context(Fingerprint(origin))
-            hashes[DIRECTORY_SHA256_KEY if fingerprint.of_directory else SHA256_KEY] = fingerprint
+    target_path, backend = target_backend(target, target_format)
+    _refuse_overwriting(target_path, (origin, options.init))
+    data = _ExternalData(target_path)
+    with _Hashes(origin) as hashes:
         with clock.stage("reading"):
-            model = read(read_options)
-        second = _second_file(origin, model.meta.get(FILES, (init_path,)))
-        if second is not None:
-            hashes[INIT_SHA256_KEY] = fingerprints.enter_context(Fingerprint(second))
+            model = read(options)
+        hashes.add_second(model.meta.get(FILES, (options.init,)))
         with clock.stage("optimizing"):
             from nxconvert.passes import optimize
 
             optimize(model)
         with clock.stage("writing"):
-            metadata = _Metadata(frontend.name, source, hashes, read_options)
+            metadata = _Metadata(frontend.name, source, hashes.by_key, options)
             write_options = WriteOptions(opset=opset, external_data=external_data, metadata=metadata, progress=progress)
             backend.write(model, target_path, write_options)
     return ConversionReport(
@@ -204,7 +194,7 @@ def convert(
         source_format=frontend.name,
         target=target_path,
         target_format=backend.name,
-        target_bytes=_bytes_at(target_path, old_data),
+        target_bytes=target_path.stat().st_size + data.new_bytes(),
         opset=model.opset_imports.get("", 0),
         nodes=sum(1 for _ in model.graph.all_nodes()),
         parameters=parameter_count(model),
@@ -237,12 +227,39 @@ def _read(path: Path, frontend: Frontend, options: ReadOptions) -> ir.Model:
         raise
 
 
-def _second_file(origin: Path | None, files: Iterable[Path | None]) -> Path | None:
-    """The one of a model's files that is neither the source nor in it."""
-    for file in files:
-        if file is not None and origin is not None and not origin.samefile(file) and file.parent != origin:
-            return file
-    return None
+def _read_options(
+    frontend: Frontend,
+    *,
+    inputs: InputsLike,
+    constants: Mapping[str, Any] | None,
+    state: State,
+    trust_code: bool,
+    via: Via | None,
+    init: str | os.PathLike[str] | None,
+    outputs: Sequence[str],
+    warn: Callable[[str], None],
+    progress: Progress = ignore_progress,
+) -> ReadOptions:
+    """What a caller says, as a frontend takes it; see `load` for the arguments and the errors."""
+    if state not in ("steady", "first"):
+        raise UsageError(f"state is to be 'steady' or 'first', not {state!r}.")
+    return ReadOptions(
+        inputs=parse_inputs(inputs),
+        constants=dict(constants or {}),
+        state=state,
+        trust_code=trust_code,
+        via=via,
+        init=init_file(init, frontend),
+        outputs=wanted_outputs(outputs, frontend),
+        progress=progress,
+        warn=warn,
+    )
+
+
+def _refuse_overwriting(target: Path, sources: Iterable[Path | None]) -> None:
+    for file in sources:
+        if file is not None and target.exists() and file.samefile(target):
+            raise UsageError(f"{target} is the source itself; give the converted model another name.")
 
 
 class _Clock:
@@ -260,6 +277,36 @@ class _Clock:
 
     def seconds(self) -> dict[str, float]:
         return {**self._stages, "total": time.perf_counter() - self._begin}
+
+
+class _Hashes:
+    """The hashes of a source's files, computed while the ``with`` block runs.
+
+    Attributes:
+        by_key: each under its key in the metadata.
+    """
+
+    def __init__(self, origin: Path | None) -> None:
+        self.by_key: dict[str, Fingerprint] = {}
+        self._origin = origin
+        self._running = ExitStack()
+
+    def __enter__(self) -> _Hashes:
+        if self._origin is not None:
+            fingerprint = self._running.enter_context(Fingerprint(self._origin))
+            self.by_key[DIRECTORY_SHA256_KEY if fingerprint.of_directory else SHA256_KEY] = fingerprint
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._running.close()
+
+    def add_second(self, files: Iterable[Path | None]) -> None:
+        """Adds the one of a model's files that is neither the source nor in it, if there is one."""
+        origin = self._origin
+        for file in files:
+            if file is not None and origin is not None and not origin.samefile(file) and file.parent != origin:
+                self.by_key[INIT_SHA256_KEY] = self._running.enter_context(Fingerprint(file))
+                return
 
 
 class _Metadata(Mapping[str, str]):
@@ -302,30 +349,24 @@ def _stated(options: ReadOptions) -> dict[str, Any]:
     return {key: value for key, value in stated.items() if value}
 
 
-def _state(state: State) -> State:
-    if state not in ("steady", "first"):
-        raise UsageError(f"state is to be 'steady' or 'first', not {state!r}.")
-    return state
+class _ExternalData:
+    """The external data beside a target, which a conversion may write anew or leave as they were."""
 
+    def __init__(self, target: Path) -> None:
+        self._path = target.with_name(f"{target.name}{EXTERNAL_SUFFIX}")
+        self._before = self._identity()
 
-def _bytes_at(target: Path, old_data: tuple[int, int] | None) -> int:
-    """The size of what was written, with the external data beside it unless they are those of before."""
-    beside = _data_beside(target)
-    new = _version(beside) not in (None, old_data)
-    return target.stat().st_size + (beside.stat().st_size if new else 0)
+    def new_bytes(self) -> int:
+        """Their size; 0 where there are none, or those of before."""
+        return self._path.stat().st_size if self._identity() not in (None, self._before) else 0
 
-
-def _data_beside(target: Path) -> Path:
-    return target.with_name(f"{target.name}{EXTERNAL_SUFFIX}")
-
-
-def _version(path: Path) -> tuple[int, int] | None:
-    """What tells a file from the one that it replaces; None where there is none."""
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return status.st_ino, status.st_mtime_ns
+    def _identity(self) -> tuple[int, int] | None:
+        """What tells the file from the one that it replaces; None where there is none."""
+        try:
+            status = self._path.stat()
+        except OSError:
+            return None
+        return status.st_ino, status.st_mtime_ns
 
 
 def peak_memory() -> int | None:
