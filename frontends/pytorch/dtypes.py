@@ -35,7 +35,6 @@ BY_CODE: dict[int, ir.DataType] = {
 }
 CODES: dict[ir.DataType, int] = {dtype: code for code, dtype in reversed(BY_CODE.items())}
 COMPLEX_CODES = {8: "complex32", 9: "complex64", 10: "complex128"}
-QUANTIZED_CODES = {12: "qint8", 13: "quint8", 14: "qint32"}
 
 COMPLEX = (DataType.COMPLEX64, DataType.COMPLEX128)
 FLOATS = (DataType.FLOAT16, DataType.BFLOAT16, DataType.FLOAT, DataType.DOUBLE)

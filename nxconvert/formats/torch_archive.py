@@ -250,18 +250,12 @@ class TorchArchive:
     def code(self) -> Mapping[str, str]:
         """The source files by their path, e.g. ``code/__torch__/torch/nn/modules/conv.py``; inflated when read."""
         names = [name for name in self.members if name.startswith("code/") and name.endswith(".py")]
-        return _Members(names, lambda name: self._text(name))
+        return _Sources(names, self._text)
 
     @property
     def module_files(self) -> Mapping[str, str]:
         """The file that holds a module's methods and nothing else, by its class; before PyTorch 1.3 each has one."""
         return {}
-
-    @cached_property
-    def extra_files(self) -> Mapping[str, bytes]:
-        """The files that the user stored with the model, by the name the user gave them."""
-        names = [name.removeprefix("extra/") for name in self.members if name.startswith("extra/")]
-        return _Members(names, lambda name: self.read(f"extra/{name}"))
 
     def source_ranges(self, path: str) -> Any:
         """The decoded ``.debug_pkl`` beside the source file `path`; None if there is none."""
@@ -295,14 +289,14 @@ class TorchArchive:
         return TorchGlobals(f"{self.path}: {name}", open_storage, strict=strict)
 
 
-class _Members(Mapping[str, Any]):
-    """A mapping from names to what `read` gives for them, read anew each time."""
+class _Sources(Mapping[str, str]):
+    """A mapping from the names of source files to what `read` gives for them, read anew each time."""
 
-    def __init__(self, names: list[str], read: Callable[[str], Any]) -> None:
+    def __init__(self, names: list[str], read: Callable[[str], str]) -> None:
         self._names = dict.fromkeys(names)
         self._read = read
 
-    def __getitem__(self, name: str) -> Any:
+    def __getitem__(self, name: str) -> str:
         if name not in self._names:
             raise KeyError(name)
         return self._read(name)

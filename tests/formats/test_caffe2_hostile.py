@@ -17,7 +17,6 @@ from nxconvert.formats.caffe2 import NetDef, Tensor, detect, read_minidb, read_n
 from nxconvert.formats.protobuf import Field, Message, Reader, varint
 
 FIXTURES = Path(__file__).parent.parent.parent / "fixtures" / "caffe2_files"
-SMALL = FIXTURES / "mlp_predict_net.pb"
 FILES = ["mlp_predict_net.pb", "mlp_init_net.pb", "mlp_predict_net.pbtxt", "mlp_named.mdl", "tensors.minidb"]
 
 

@@ -69,7 +69,6 @@ def test_the_parts_of_an_archive(tmp_path: Path) -> None:
         assert archive.data is root
         assert (archive.constants, archive.version, archive.byteorder) == ((7, "é"), 3, "little")
         assert dict(archive.code) == {"code/__torch__.py": "class Net(Module):\n  pass\n"}
-        assert dict(archive.extra_files) == {"notes/a.txt": b"hello"}
         assert archive.traced_inputs == {}
         assert archive.kind() is Kind.TORCHSCRIPT
     with pytest.raises(ReadError, match="closed"):

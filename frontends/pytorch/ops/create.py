@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -24,8 +24,6 @@ from nxconvert.frontends.pytorch.table import Builder, Dim, DType, Int, Ints, Lo
 from nxconvert.graph.builder import FOLD_LIMIT
 from nxconvert.graph.dims import maximum
 from nxconvert.graph.widening import where
-
-FillFunction = Callable[[Builder, Any], Value]
 
 
 def filled(op: Builder, dims: Int | Sequence[Int], value: Value | Number, dtype: ir.DataType) -> Value:

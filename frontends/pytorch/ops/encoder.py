@@ -19,7 +19,8 @@ from nxconvert.frontends.pytorch.ops.common import axis_of, known, static_ints
 from nxconvert.frontends.pytorch.table import Builder, Int, Ints, Nested, Value, aten
 from nxconvert.graph.dims import maximum
 
-SOURCE, PADDING = 0, 1  # the mask types: [queries, keys] and [batch, keys]; all others are broadcast as they are
+#: The mask type of a mask [batch, keys]; 0 is one of [queries, keys], and all others are broadcast as they are.
+PADDING = 1
 
 
 @aten("_masked_softmax")

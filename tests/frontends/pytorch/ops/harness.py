@@ -10,12 +10,13 @@ import onnx_ir as ir
 
 from nxconvert.frontends.pytorch import ops  # noqa: F401  (fills the table)
 from nxconvert.frontends.pytorch.compound import ComplexValue, Compound
-from nxconvert.frontends.pytorch.dtypes import CODES, COMPLEX_CODES, QUANTIZED_CODES
+from nxconvert.frontends.pytorch.dtypes import CODES, COMPLEX_CODES
 from nxconvert.frontends.pytorch.table import Scalar, aten
 from nxconvert.graph.builder import Builder, Value
 from nxconvert.graph.dims import Dim
 
-_OTHER_CODES = {name: code for code, name in {**QUANTIZED_CODES, **COMPLEX_CODES}.items()}
+_QUANTIZED_CODES = {"qint8": 12, "quint8": 13, "qint32": 14}
+_OTHER_CODES = _QUANTIZED_CODES | {name: code for code, name in COMPLEX_CODES.items()}
 
 
 class Weight:
