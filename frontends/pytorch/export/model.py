@@ -69,8 +69,8 @@ class _Run:
     """One run of a program into a builder.
 
     Args:
-        program: it.
-        signature: its inputs.
+        program: the exported program.
+        signature: the inputs of the program.
         state: the buffers that are inputs.
 
     Attributes:

@@ -116,30 +116,31 @@ def factorise(op: Builder, a: Value) -> tuple[Value, Value]:
 # ---- systems --------------------------------------------------------------------------------------------------------
 
 
-def solve(op: Builder, factors: Value, pivots: Value, b: Value) -> Value:
-    """``A · x = b`` from the factors of ``A``: LAPACK's ``sytrs``."""
-    el.want_matrices(factors, square=True)
-    size = factors.dims[-1]
-    places = counting(op, size, DataType.INT64)
-    labels = op.Cast(pivots, to=DataType.INT64)
-    start = el.broadcast_batch(op, b, factors)
-    never = op.expand(op.const(False), [*labels.dims[:-1], 1])
+class _Substitution:
+    """The bodies of the two loops that solve a system, a column of the factors a turn."""
 
-    def block(body: Builder, index: Value, idle: Value) -> tuple[Value, Value, Value]:
+    def __init__(self, op: Builder, factors: Value, pivots: Value) -> None:
+        self._factors = factors
+        self._size = factors.dims[-1]
+        self._places = counting(op, self._size, DataType.INT64)
+        self._labels = op.Cast(pivots, to=DataType.INT64)
+
+    def _block(self, body: Builder, index: Value, idle: Value) -> tuple[Value, Value, Value]:
         """Whether a block of 2 is met, which row its pivot is, and whether this turn does anything; ``[..., 1]``."""
-        label = _at(body, labels, index)
+        label = _at(body, self._labels, index)
         busy = body.Not(idle)
         return body.And(busy, body.Less(label, 0)), body.Sub(body.Abs(label), 1), busy
 
-    def forward(body: Builder, turn: Value, x: Value, idle: Value) -> list[Value]:
-        after = _next(body, turn, size)
-        double, row, busy = block(body, turn, idle)
-        order = _exchange(body, places, body.Where(double, after, turn), row)
+    def forward(self, body: Builder, turn: Value, x: Value, idle: Value) -> list[Value]:
+        """``L`` and ``D`` undone: the new ``x``, and whether the next turn is idle."""
+        after = _next(body, turn, self._size)
+        double, row, busy = self._block(body, turn, idle)
+        order = _exchange(body, self._places, body.Where(double, after, turn), row)
         swapped = _rows_in(body, x, body.expand(order, x.dims[:-1]))
-        one, two = el.column(body, factors, turn), el.column(body, factors, after)
+        one, two = el.column(body, self._factors, turn), el.column(body, self._factors, after)
         x1, x2 = (el.lying(body, el.row(body, swapped, at)) for at in (turn, after))
         nothing = el.zero(body, x)
-        rest = body.Greater(places, body.Where(double, after, turn))
+        rest = body.Greater(self._places, body.Where(double, after, turn))
         left = el.upright(body, body.Where(rest, one, nothing))
         right = el.upright(body, body.Where(body.And(rest, double), two, nothing))
         reduced = body.Sub(swapped, body.Add(body.Mul(left, x1), body.Mul(right, x2)))
@@ -151,28 +152,37 @@ def solve(op: Builder, factors: Value, pivots: Value, b: Value) -> Value:
         wide = el.upright(body, double)
         z1 = body.Where(wide, body.Mul(scale, body.Sub(body.Mul(ratio2, y1), y2)), body.Div(x1, _nonzero(body, a)))
         z2 = body.Mul(scale, body.Sub(body.Mul(ratio1, y2), y1))
-        at = el.upright(body, places)
+        at = el.upright(body, self._places)
         y = body.Where(body.Equal(at, turn), z1, reduced)
         y = body.Where(body.And(wide, body.Equal(at, after)), z2, y)
         return [body.Where(el.upright(body, busy), y, x), double]
 
-    def backward(body: Builder, turn: Value, x: Value, idle: Value) -> list[Value]:
-        index = body.Sub(body.dim_value(size - 1), turn)
+    def backward(self, body: Builder, turn: Value, x: Value, idle: Value) -> list[Value]:
+        """``Lᵀ`` undone, from the last column to the first; the same two."""
+        index = body.Sub(body.dim_value(self._size - 1), turn)
         before = body.Max(body.Sub(index, 1), 0)
-        double, row, busy = block(body, index, idle)
-        rest = body.Greater(places, index)
+        double, row, busy = self._block(body, index, idle)
+        rest = body.Greater(self._places, index)
         y = x
         for at, needed in ((index, busy), (before, double)):
-            own = body.Where(rest, el.column(body, factors, at), el.zero(body, x))
+            own = body.Where(rest, el.column(body, self._factors, at), el.zero(body, x))
             known = body.MatMul(el.lying(body, own), x)
-            here = body.And(el.upright(body, needed), el.upright(body, body.Equal(places, at)))
+            here = body.And(el.upright(body, needed), el.upright(body, body.Equal(self._places, at)))
             y = body.Where(here, body.Sub(y, known), y)
-        order = _exchange(body, places, index, row)
+        order = _exchange(body, self._places, index, row)
         y = _rows_in(body, y, body.expand(order, y.dims[:-1]))
         return [body.Where(el.upright(body, busy), y, x), double]
 
-    (half, _) = repeat(op, size, [start, never], forward)
-    return repeat(op, size, [half, never], backward)[0]
+
+def solve(op: Builder, factors: Value, pivots: Value, b: Value) -> Value:
+    """``A · x = b`` from the factors of ``A``: LAPACK's ``sytrs``."""
+    el.want_matrices(factors, square=True)
+    size = factors.dims[-1]
+    turns = _Substitution(op, factors, pivots)
+    start = el.broadcast_batch(op, b, factors)
+    never = op.expand(op.const(False), [*pivots.dims[:-1], 1])
+    (half, _) = repeat(op, size, [start, never], turns.forward)
+    return repeat(op, size, [half, never], turns.backward)[0]
 
 
 # ---- the operators --------------------------------------------------------------------------------------------------
