@@ -12,15 +12,16 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from nxconvert.errors import InputError
+from nxconvert.formats.caffe2 import OperatorDef
 from nxconvert.frontends.caffe2 import liveness
 from nxconvert.frontends.caffe2.machine import NeedInput
 from nxconvert.frontends.caffe2.program import Program, Run, kind_at
 from nxconvert.frontends.caffe2.table import USUAL
 from nxconvert.graph.dims import listening
 from nxconvert.graph.equations import Equations, Fixed
-from nxconvert.inputs import InputSpec, spec_of
+from nxconvert.inputs import Dim, InputSpec, spec_of
 
-_IMAGE_AXES = {
+_IMAGE_AXES: Mapping[int, tuple[Dim, ...]] = {
     3: ("batch", "channels", "length"),
     4: ("batch", "channels", "height", "width"),
     5: ("batch", "channels", "depth", "height", "width"),
@@ -46,9 +47,9 @@ def infer_inputs(
     """Runs the program with inputs that fit it.
 
     Args:
-        program: it.
-        specs: what is declared of its inputs.
-        constants: those that are pinned to a value.
+        program: the nets.
+        specs: what is declared of its inputs, by name.
+        constants: the inputs that are pinned to a value.
 
     Returns:
         the run, and what the user should know of the inputs.
@@ -114,36 +115,45 @@ def usual_form(program: Program, name: str, *, first: bool) -> tuple[InputSpec, 
         name: the input.
         first: whether it is the model's first input; the axes of others have its name before theirs.
     """
-    same = {name}
-    for operator in liveness.every(program.operators):
-        for position, read in enumerate(operator.inputs):
-            kind = kind_at(operator, position) if read in same else ""
-            if kind not in USUAL:
-                continue
-            # What a fully connected layer takes has as many axes before its features as the layer keeps.
-            axis, kernels = operator.args.get("axis"), operator.args.get("kernels", ())
-            usual = USUAL["Steps" if kind == "Matrix" and axis == 2 else kind]
-            axes = usual.axes
-            sure = False
-            if kind == "Matrix" and isinstance(axis, int) and axis > 2:
-                axes = ("batch", *(f"dim{i}" for i in range(1, axis)), "features")
-            if kind == "Images" and len(kernels) + 2 in _IMAGE_AXES:
-                axes, sure = _IMAGE_AXES[len(kernels) + 2], True
-            if axes is None:
-                rank = program.rank_of(operator.inputs[position + 1]) if position + 1 < len(operator.inputs) else None
-                sure = rank is not None
-                axes = _IMAGE_AXES.get(rank or 4, _IMAGE_AXES[4])
-            if operator.args.get("order") == b"NHWC" and len(axes) > 2:
-                axes = (axes[0], *axes[2:], axes[1])
+    for operator, position in _readings(program, name):
+        kind = kind_at(operator, position)
+        if kind in USUAL:
+            axes, sure = _usual_axes(program, operator, position, kind)
             prefix = "" if first else "".join(c if c.isalnum() else "_" for c in name) + "_"
             dims = [f"{prefix}{axis}" if isinstance(axis, str) else axis for axis in axes]
-            return spec_of(usual.dtype, dims), "" if sure else operator.type
+            return spec_of(USUAL[kind].dtype, dims), "" if sure else operator.type
+    return None
+
+
+def _readings(program: Program, name: str) -> Iterator[tuple[OperatorDef, int]]:
+    """The operators that read a blob, or what keeps its dtype and rank, each with the position that it is read at."""
+    same = {name}
+    for operator in liveness.every(program.operators):
+        yield from ((operator, position) for position, read in enumerate(operator.inputs) if read in same)
         keeps = operator.type in _KEEPING and bool(operator.inputs) and operator.inputs[0] in same
         if not any(liveness.nets(operator)):  # which come next, and have the blob as it was before
             same.difference_update(operator.outputs)
         if keeps:
             same.add(operator.outputs[0])
-    return None
+
+
+def _usual_axes(program: Program, operator: OperatorDef, position: int, kind: str) -> tuple[tuple[Dim, ...], bool]:
+    """The axes that an operator's input of a kind usually has, and whether no other number of them would do."""
+    axis, kernels = operator.args.get("axis"), operator.args.get("kernels", ())
+    axes, sure = USUAL[kind].axes, False
+    # What a fully connected layer takes has as many axes before its features as the layer keeps.
+    if kind == "Matrix" and axis == 2:
+        axes = USUAL["Steps"].axes
+    elif kind == "Matrix" and isinstance(axis, int) and axis > 2:
+        axes = ("batch", *(f"dim{i}" for i in range(1, axis)), "features")
+    elif kind == "Images" and len(kernels) + 2 in _IMAGE_AXES:
+        axes, sure = _IMAGE_AXES[len(kernels) + 2], True
+    if axes is None:
+        rank = program.rank_of(operator.inputs[position + 1]) if position + 1 < len(operator.inputs) else None
+        axes, sure = _IMAGE_AXES.get(rank or 4, _IMAGE_AXES[4]), rank is not None
+    if operator.args.get("order") == b"NHWC" and len(axes) > 2:
+        axes = (axes[0], *axes[2:], axes[1])
+    return axes, sure
 
 
 def _refuse_missing(program: Program, declared: set[str]) -> None:

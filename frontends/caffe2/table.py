@@ -82,10 +82,10 @@ class LoweringError(Exception):
 
 
 class Usual(NamedTuple):
-    """The usual form of an input: its dtype and the names of its axes; None for those of the next operand's rank."""
+    """The usual form of an input: its dtype, and its axes, names or sizes; None for as many as the next operand has."""
 
     dtype: DataType
-    axes: tuple[str, ...] | None
+    axes: tuple[int | str, ...] | None
 
 
 USUAL: Mapping[str, Usual] = {
@@ -97,8 +97,8 @@ USUAL: Mapping[str, Usual] = {
     "Bytes": Usual(DataType.UINT8, ("n", "columns")),
     "Indices": Usual(DataType.INT64, ("n",)),
     "Lengths": Usual(DataType.INT32, ("n",)),
-    "Number": Usual(DataType.INT32, (1,)),  # type: ignore[arg-type]
-    "Flag": Usual(DataType.BOOL, (1,)),  # type: ignore[arg-type]
+    "Number": Usual(DataType.INT32, (1,)),
+    "Flag": Usual(DataType.BOOL, (1,)),
     "Flags": Usual(DataType.BOOL, ("n",)),
     "Texts": Usual(DataType.STRING, ("n",)),
 }
