@@ -31,7 +31,7 @@ class OnnxBackend:
             UnsupportedError: the operator set asked for cannot express the model.
             UsageError: the operator set asked for is not one that can be written.
         """
-        from .writer import write_model
+        from nxconvert.backends.onnx.writer import write_model
 
         write_model(model, path, options)
 

@@ -15,7 +15,7 @@ from functools import lru_cache
 
 import onnx_ir as ir
 
-from .wire import FIXED32, VARINT, Message, delimited, float32, integer, tag, varint
+from nxconvert.backends.onnx.wire import FIXED32, VARINT, Message, delimited, float32, integer, tag, varint
 
 #: Tensors up to this size are encoded at once; fetching them one by one when the file is written would be slower.
 INLINE_BYTES = 16 * 1024

@@ -22,12 +22,11 @@ from typing import TypeAlias
 import numpy as np
 import onnx_ir as ir
 
+from nxconvert.backends.onnx.atomic import cannot_write
+from nxconvert.backends.onnx.wire import Part
 from nxconvert.errors import NxConvertError, WriteError
 from nxconvert.formats.tensors import MappedTensor, contiguous
 from nxconvert.passes.weights import SLAB, InSlabs
-
-from .atomic import cannot_write
-from .wire import Part
 
 #: What stands at an offset of the file.
 Piece: TypeAlias = tuple[int, Part]

@@ -11,14 +11,13 @@ from pathlib import Path
 import onnx_ir as ir
 
 from nxconvert import __version__
+from nxconvert.backends.onnx.atomic import NewFiles
+from nxconvert.backends.onnx.encoding import encode_metadata, encode_model
+from nxconvert.backends.onnx.streaming import Piece, Target, pieces, pour
 from nxconvert.errors import UsageError, WriteError
 from nxconvert.graph import IR_OPSET
 from nxconvert.passes import NEWEST_OPSET, OLDEST_OPSET, convert_opset
 from nxconvert.plugins import WriteOptions
-
-from .atomic import NewFiles
-from .encoding import encode_metadata, encode_model
-from .streaming import Piece, Target, pieces, pour
 
 #: The oldest IR version that goes with an opset, so that older tools read the file:
 #: https://github.com/onnx/onnx/blob/main/docs/Versioning.md

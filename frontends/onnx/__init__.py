@@ -22,12 +22,12 @@ class OnnxFrontend:
     takes_outputs = True
 
     def detect(self, path: Path) -> bool:
-        from .sniff import looks_like_onnx
+        from nxconvert.frontends.onnx.sniff import looks_like_onnx
 
         return path.is_file() and looks_like_onnx(path)
 
     def read(self, path: Path, options: ReadOptions) -> ir.Model:
-        from .reader import read_model
+        from nxconvert.frontends.onnx.reader import read_model
 
         return read_model(path, options)
 

@@ -8,10 +8,9 @@ import numpy as np
 import onnx
 
 from nxconvert.errors import UsageError
+from nxconvert.frontends.onnx.weights import Weights
 from nxconvert.inputs import DTYPES, Dim, InputSpec
 from nxconvert.plugins import ReadOptions
-
-from .weights import Weights
 
 
 def declare(graph: onnx.GraphProto, options: ReadOptions, weights: Weights) -> None:

@@ -14,12 +14,11 @@ import onnx_ir as ir
 from onnx.inliner import inline_local_functions
 
 from nxconvert.errors import ReadError
+from nxconvert.frontends.onnx.declared import declare
+from nxconvert.frontends.onnx.selected import select
+from nxconvert.frontends.onnx.weights import Weights
 from nxconvert.graph import IR_OPSET
 from nxconvert.plugins import ReadOptions
-
-from .declared import declare
-from .selected import select
-from .weights import Weights
 
 Result = TypeVar("Result")
 

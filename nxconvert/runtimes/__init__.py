@@ -1,1 +1,1 @@
-"""What runs models here: ONNX Runtime, ONNX's reference evaluator, PyTorch."""
+"""What runs models: ONNX Runtime, ONNX's reference evaluator, PyTorch; Caffe2 and CNTK in Pythons of their own."""

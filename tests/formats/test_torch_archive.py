@@ -17,8 +17,7 @@ from nxconvert.errors import ReadError
 from nxconvert.formats.tensors import MappedTensor
 from nxconvert.formats.torch_archive import Kind, detect, open_archive
 from nxconvert.formats.torch_values import Device, EnumValue, ScriptDict, ScriptList, ScriptObject, TensorData
-
-from .archives import (
+from tests.formats.archives import (
     FALSE,
     NONE,
     TRUE,

@@ -19,8 +19,7 @@ from nxconvert.formats.torchscript import (
     NamedTupleInfo,
     ScriptCode,
 )
-
-from .archives import call, list_of, members, number, pickled, sizes, text, tuple_of, write
+from tests.formats.archives import call, list_of, members, number, pickled, sizes, text, tuple_of, write
 
 CODE = """\
 class Net(Module):

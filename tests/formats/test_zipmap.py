@@ -10,8 +10,7 @@ import pytest
 from nxconvert.errors import ReadError
 from nxconvert.formats.tensors import MappedFile
 from nxconvert.formats.zipmap import ZipMap
-
-from .archives import zip_bytes
+from tests.formats.archives import zip_bytes
 
 
 def mapped(path: Path, data: bytes) -> ZipMap:

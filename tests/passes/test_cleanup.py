@@ -9,8 +9,7 @@ import pytest
 from nxconvert.formats.tensors import MappedFile, MappedTensor
 from nxconvert.passes import EliminateIdentities, LiftConstants, MergeEqualInitializers, MergeEqualNodes, RemoveUnused
 from nxconvert.passes.rewriting import subgraphs
-
-from .models import assert_rewritten, model, operators, weights
+from tests.passes.models import assert_rewritten, model, operators, weights
 
 
 def test_unused_nodes_and_initializers_go_and_inputs_stay():

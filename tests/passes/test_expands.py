@@ -7,8 +7,7 @@ import onnx_ir as ir
 import pytest
 
 from nxconvert.passes import DropExpands, RemoveUnused
-
-from .models import assert_rewritten, model
+from tests.passes.models import assert_rewritten, model
 
 #: A mask [N, 1, 1, K] expanded to [N, 1, Q, K], beside scores [N, H, Q, K].
 HEAD = (

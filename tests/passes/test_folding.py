@@ -8,8 +8,7 @@ import pytest
 from nxconvert.formats.tensors import ComputedTensor
 from nxconvert.passes import FoldConstants, RemoveUnused
 from nxconvert.passes.folding import _DECIDING, _EXACT, _MOVING, _ROUNDED
-
-from .models import assert_rewritten, model, weights
+from tests.passes.models import assert_rewritten, model, weights
 
 CALLS = {
     "Concat": "Concat<axis = 0>(w, v)",

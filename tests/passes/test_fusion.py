@@ -17,8 +17,7 @@ from nxconvert.passes import (
     default_passes,
     fusion,
 )
-
-from .models import assert_rewritten, model, weights
+from tests.passes.models import assert_rewritten, model, weights
 
 NORM = {"scale": (6,), "shift": (6,), "mean": (6,), "var": (6,)}
 BN = "BatchNormalization(a, scale, shift, mean, var)"

@@ -9,8 +9,7 @@ import onnx_ir as ir
 import pytest
 
 from nxconvert.passes import RecognizeGelu
-
-from .models import assert_rewritten, model
+from tests.passes.models import assert_rewritten, model
 
 NUMBERS = {
     "half": 0.5,

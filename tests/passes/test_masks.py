@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from nxconvert.passes import DropIdleMasks, FoldConstants, RemoveUnused, Sweep
-
-from .models import assert_rewritten, model, weights
+from tests.passes.models import assert_rewritten, model, weights
 
 CONSTANTS = {
     **weights(table=(4, 5)),

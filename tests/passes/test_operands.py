@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from nxconvert.passes import FoldOperandScalesIntoWeights, RemoveUnused
-
-from .models import assert_rewritten, model, weights
+from tests.passes.models import assert_rewritten, model, weights
 
 PASSES = [FoldOperandScalesIntoWeights(), RemoveUnused()]
 SHAPES = {"w": (6, 4, 3, 3), "g": (6, 2, 3, 3), "t": (4, 3, 3, 3), "f": (100, 5), "ft": (5, 100), "b": (5,)}

@@ -11,8 +11,7 @@ from nxconvert.errors import UnsupportedError
 from nxconvert.graph import IR_OPSET
 from nxconvert.passes import NEWEST_OPSET, OLDEST_OPSET, convert_opset
 from nxconvert.passes.opset_rules import BACKWARD, FORWARD
-
-from .models import assert_close, example, model, operators, run
+from tests.passes.models import assert_close, example, model, operators, run
 
 OLDER = range(OLDEST_OPSET, IR_OPSET)
 NEWER = range(IR_OPSET + 1, NEWEST_OPSET + 1)

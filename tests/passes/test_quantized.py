@@ -7,8 +7,7 @@ import onnx_ir as ir
 import pytest
 
 from nxconvert.passes import RemoveUnused, UnsignedActivations, UnsignedWeights, WidenLoneWeights, optimize
-
-from .models import model, operators, run
+from tests.passes.models import model, operators, run
 
 SCALES = {"s": np.float32(0.02), "zx": np.uint8(3), "zw": np.int8(0)}
 LAYERS = {

@@ -7,8 +7,7 @@ import onnx_ir as ir
 import pytest
 
 from nxconvert.passes import FlattenRows, FoldConstants, MatMulToGemm, RemoveUnused, Sweep
-
-from .models import assert_rewritten, model, weights
+from tests.passes.models import assert_rewritten, model, weights
 
 PASSES = [FlattenRows(), Sweep([MatMulToGemm()]), FoldConstants(), RemoveUnused()]
 SHAPES = {"w": (4, 6), "v": (6, 4), "b": (6,), "c": (4,), "g": (6,), "wide": (1, 1, 6), "one": (), "large": (5, 6)}

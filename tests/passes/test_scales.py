@@ -7,8 +7,7 @@ import onnx_ir as ir
 import pytest
 
 from nxconvert.passes import FoldScalesIntoWeights, RemoveUnused
-
-from .models import assert_rewritten, model, operators, weights
+from tests.passes.models import assert_rewritten, model, operators, weights
 
 SHAPES = {"w": (4, 6), "v": (6, 4), "b": (6,), "g": (6,), "s": (), "one": (1,), "wide": (1, 1, 6), "x2": (4, 6)}
 CONSTANTS = {

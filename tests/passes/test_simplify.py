@@ -19,8 +19,7 @@ from nxconvert.passes import (
     ProductsWithVectors,
     SpellOutPads,
 )
-
-from .models import assert_rewritten, model, operators
+from tests.passes.models import assert_rewritten, model, operators
 
 
 def test_transposes_compose():

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from nxconvert.passes import ComposeTransposes, DropTransposes, EliminateIdentities, Sweep, default_passes
-
-from .models import assert_rewritten, model, operators, weights
+from tests.passes.models import assert_rewritten, model, operators, weights
 
 PASSES = [DropTransposes(), Sweep([EliminateIdentities(), ComposeTransposes()])]
 LAST, FIRST = "Transpose<perm = [0, 2, 3, 1]>", "Transpose<perm = [0, 3, 1, 2]>"

@@ -9,11 +9,11 @@ import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .minidb import MetaNet, MiniDb, read_minidb
-    from .netdef import DeviceOption, NetDef, OperatorDef
-    from .sniff import Kind, detect
-    from .tensor import QTensor, Tensor
-    from .weights import weight_tensor
+    from nxconvert.formats.caffe2.minidb import MetaNet, MiniDb, read_minidb
+    from nxconvert.formats.caffe2.netdef import DeviceOption, NetDef, OperatorDef
+    from nxconvert.formats.caffe2.sniff import Kind, detect
+    from nxconvert.formats.caffe2.tensor import QTensor, Tensor
+    from nxconvert.formats.caffe2.weights import weight_tensor
 
 __all__ = [
     "DeviceOption",
@@ -54,13 +54,12 @@ def read_net(path: str | os.PathLike[str]) -> NetDef:
         ReadError: there is no sound net in it.
     """
     from nxconvert.errors import ReadError
+    from nxconvert.formats.caffe2.netdef import build_net
+    from nxconvert.formats.caffe2.schema import NET
+    from nxconvert.formats.caffe2.sniff import is_text
+    from nxconvert.formats.caffe2.text import parse_text
     from nxconvert.formats.protobuf import Reader
     from nxconvert.formats.tensors import MappedFile
-
-    from .netdef import build_net
-    from .schema import NET
-    from .sniff import is_text
-    from .text import parse_text
 
     label = os.fspath(path)
     file = MappedFile(path)
@@ -79,9 +78,9 @@ def parse_net(text: str, label: str) -> NetDef:
     Raises:
         ReadError: it spells no net.
     """
-    from .netdef import build_net
-    from .schema import NET
-    from .text import parse_text
+    from nxconvert.formats.caffe2.netdef import build_net
+    from nxconvert.formats.caffe2.schema import NET
+    from nxconvert.formats.caffe2.text import parse_text
 
     return build_net(parse_text(text, NET, label), label)
 

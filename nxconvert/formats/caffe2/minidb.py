@@ -19,12 +19,11 @@ from typing import Any
 import numpy as np
 
 from nxconvert.errors import ReadError
+from nxconvert.formats.caffe2.netdef import NetDef, build_net
+from nxconvert.formats.caffe2.schema import BLOB, META_NET
+from nxconvert.formats.caffe2.tensor import Tensor, assembled, build_tensor
 from nxconvert.formats.protobuf import Reader
 from nxconvert.formats.tensors import MappedFile
-
-from .netdef import NetDef, build_net
-from .schema import BLOB, META_NET
-from .tensor import Tensor, assembled, build_tensor
 
 __all__ = ["META_NET_DEF", "MetaNet", "MiniDb", "read_minidb"]
 

@@ -27,8 +27,7 @@ from typing import Any
 import numpy as np
 
 from nxconvert.errors import ReadError
-
-from .tensor import QTensor, Tensor, build_qtensor, build_tensor
+from nxconvert.formats.caffe2.tensor import QTensor, Tensor, build_qtensor, build_tensor
 
 __all__ = ["DeviceOption", "NetDef", "OperatorDef", "build_net"]
 

@@ -13,10 +13,9 @@ from enum import Enum
 from pathlib import Path
 from typing import BinaryIO
 
+from nxconvert.formats.caffe2.schema import NET, OPERATOR
 from nxconvert.formats.protobuf import NUMBERS, Message
 from nxconvert.formats.varints import read_varint
-
-from .schema import NET, OPERATOR
 
 __all__ = ["Kind", "detect", "is_text"]
 

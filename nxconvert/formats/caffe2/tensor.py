@@ -13,8 +13,7 @@ from typing import Any
 import numpy as np
 
 from nxconvert.errors import ReadError
-
-from .schema import DATA_TYPES
+from nxconvert.formats.caffe2.schema import DATA_TYPES
 
 __all__ = ["QTensor", "Tensor", "assembled", "build_qtensor", "build_tensor", "element_count"]
 

@@ -13,9 +13,8 @@ import numpy as np
 import onnx_ir as ir
 
 from nxconvert.errors import ReadError
+from nxconvert.formats.caffe2.tensor import Tensor
 from nxconvert.formats.tensors import ComputedTensor, release
-
-from .tensor import Tensor
 
 __all__ = ["StoredTensor", "weight_tensor"]
 
