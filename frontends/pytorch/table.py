@@ -32,7 +32,7 @@ from nxconvert.frontends.pytorch.compound import ComplexValue, NestedValue, Quan
 from nxconvert.frontends.pytorch.dtypes import COMPLEX_CODES
 from nxconvert.graph.builder import Builder, Value
 from nxconvert.graph.dims import Dim, Int
-from nxconvert.graph.optable import Lowering, OpTable
+from nxconvert.graph.optable import Lowering, OpTable, Predicate
 
 __all__ = [
     "Builder", "Complex", "ComplexDType", "DType", "Dim", "Int", "Ints", "LoweringError", "Nested", "Number",
@@ -82,7 +82,7 @@ def _is_number(x: Any) -> bool:
     return isinstance(x, (int, float, Dim, Scalar))
 
 
-def _is_list_of(test: Any) -> Any:
+def _is_list_of(test: Predicate) -> Predicate:
     return lambda x: isinstance(x, (list, tuple)) and all(test(item) for item in x)
 
 
@@ -127,7 +127,7 @@ aten = AtenTable(
         "Ints": lambda x: _is_int(x) or _ints(x),
         "Number": _is_number,
         "Numbers": _is_list_of(_is_number),
-        "float": lambda x: _is_number(x),
+        "float": _is_number,
         "DType": lambda x: isinstance(x, int) and not isinstance(x, bool) and x not in COMPLEX_CODES,
         "bool": lambda x: isinstance(x, bool),
         "str": lambda x: isinstance(x, str),

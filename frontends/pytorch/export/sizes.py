@@ -17,18 +17,27 @@ from nxconvert.formats.torch_export import Size
 from nxconvert.graph.builder import Builder
 from nxconvert.graph.dims import Dim, Int, Symbol, divide_exactly, floordiv, maximum, minimum, mod
 
+_MAX_POWER = 16
+
+
+def _power(base: Any, exponent: Any) -> Any:
+    if not isinstance(exponent, int) or not 0 <= exponent <= _MAX_POWER:
+        raise ValueError(f"the power {exponent} of a size")
+    return reduce(operator.mul, [base] * exponent, 1)
+
+
 _BINARY: Mapping[type, Callable[[Any, Any], Any]] = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
     ast.Mult: operator.mul,
     ast.FloorDiv: floordiv,
     ast.Mod: mod,
-    ast.Pow: lambda a, b: _power(a, b),
+    ast.Pow: _power,
 }
 _FUNCTIONS: Mapping[str, Callable[..., Any]] = {
     "Add": lambda *terms: reduce(operator.add, terms),
     "Mul": lambda *factors: reduce(operator.mul, factors),
-    "Pow": lambda a, b: _power(a, b),
+    "Pow": _power,
     "FloorDiv": floordiv,
     "CleanDiv": floordiv,
     "Mod": mod,
@@ -39,13 +48,6 @@ _FUNCTIONS: Mapping[str, Callable[..., Any]] = {
     "Identity": lambda x: x,
 }
 _ATOMS = {"One": 1, "Zero": 0, "NegativeOne": -1}
-_MAX_POWER = 16
-
-
-def _power(base: Any, exponent: Any) -> Any:
-    if not isinstance(exponent, int) or not 0 <= exponent <= _MAX_POWER:
-        raise ValueError(f"the power {exponent} of a size")
-    return reduce(operator.mul, [base] * exponent, 1)
 
 
 def parse(size: Size, symbols: Mapping[str, Int]) -> Int:
