@@ -33,6 +33,7 @@ from nxconvert.passes.masks import DropIdleMasks
 from nxconvert.passes.operands import FoldOperandScalesIntoWeights
 from nxconvert.passes.opset import NEWEST_OPSET, OLDEST_OPSET, convert_opset
 from nxconvert.passes.quantized import UnsignedActivations, UnsignedWeights, WidenLoneWeights
+from nxconvert.passes.reductions import ComposeReductions, FitReducedAxes, SumsOfSquares
 from nxconvert.passes.rewriting import NodePass, Sweep
 from nxconvert.passes.rows import FlattenRows
 from nxconvert.passes.scales import FoldScalesIntoWeights
@@ -44,7 +45,6 @@ from nxconvert.passes.simplify import (
     ComposeSqueezes,
     ComposeTransposes,
     DivideByReciprocals,
-    KeepReducedAxes,
     ProductsWithVectors,
     SpellOutPads,
 )
@@ -56,6 +56,7 @@ __all__ = [
     "BiasIntoLayerNormalization",
     "ComposeCasts",
     "ComposeIntegers",
+    "ComposeReductions",
     "ComposeReshapes",
     "ComposeSlices",
     "ComposeSqueezes",
@@ -65,12 +66,12 @@ __all__ = [
     "DropIdleMasks",
     "DropTransposes",
     "EliminateIdentities",
+    "FitReducedAxes",
     "FlattenRows",
     "FoldAffineIntoWeights",
     "FoldConstants",
     "FoldOperandScalesIntoWeights",
     "FoldScalesIntoWeights",
-    "KeepReducedAxes",
     "LiftConstants",
     "MatMulToGemm",
     "MergeEqualInitializers",
@@ -81,6 +82,7 @@ __all__ = [
     "RecognizeGelu",
     "RemoveUnused",
     "SpellOutPads",
+    "SumsOfSquares",
     "Sweep",
     "TransposeWeights",
     "UnsignedActivations",
@@ -100,7 +102,9 @@ def default_passes() -> list[ir.passes.PassBase]:
         ProductsWithVectors(),
         ComposeReshapes(),
         ComposeSqueezes(),
-        KeepReducedAxes(),
+        ComposeReductions(),
+        SumsOfSquares(),
+        FitReducedAxes(),
         ComposeSlices(),
         SpellOutPads(),
         ComposeCasts(),

@@ -20,11 +20,6 @@ from nxconvert.passes.rewriting import (
     transpose_perm,
 )
 
-_REDUCTIONS = (
-    "ReduceL1", "ReduceL2", "ReduceLogSum", "ReduceLogSumExp", "ReduceMax", "ReduceMean", "ReduceMin", "ReduceProd",
-    "ReduceSum", "ReduceSumSquare",
-)  # fmt: skip
-
 
 class ComposeTransposes(NodePass):
     """`Transpose(Transpose(x, p), q)` is `Transpose(x, p[q])`.
@@ -123,28 +118,6 @@ class ComposeSqueezes(NodePass):
         others = [axis for axis in range(dims) if axis not in near]
         axes = sorted([*near, *(others[axis] for axis in far)])
         change(node, node.op_type, [source, self.new_constant(node, axes)], absorbed=[inner])
-        return True
-
-
-class KeepReducedAxes(NodePass):
-    """`Unsqueeze` that puts back the axes that a reduction has dropped: the reduction keeps them instead.
-
-    The axes of both are constants, and nothing else reads the result of the reduction.
-    """
-
-    op_types = frozenset({"Unsqueeze"})
-
-    def rewrite(self, node: ir.Node) -> bool:
-        inner = producer(node.inputs[0], *_REDUCTIONS)
-        if inner is None or len(inner.inputs) < 2 or int_attribute(inner, "keepdims", 1):
-            return False
-        dims, dropped, result = rank(inner.inputs[0]), integers(inner.inputs[1]), inner.outputs[0]
-        if dims is None or not dropped or not only_use(result) or inner.graph is not node.graph:
-            return False
-        if sorted(axis % dims for axis in dropped) != _axes(node):
-            return False
-        attributes = [attribute for name, attribute in inner.attributes.items() if name != "keepdims"]
-        change(node, inner.op_type, inner.inputs, [*attributes, ir.AttrInt64("keepdims", 1)], absorbed=[inner])
         return True
 
 

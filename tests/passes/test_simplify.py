@@ -15,7 +15,6 @@ from nxconvert.passes import (
     ComposeTransposes,
     DivideByReciprocals,
     EliminateIdentities,
-    KeepReducedAxes,
     ProductsWithVectors,
     SpellOutPads,
 )
@@ -112,34 +111,6 @@ def test_squeezes_of_a_kind_compose():
     )
     assert_rewritten(ComposeSqueezes(), graph, ["Squeeze", "Unsqueeze"], A=2, B=5)
     assert [list(node.inputs[1].const_value.numpy()) for node in graph.graph] == [[0, 2, 3], [0, 2, 3]]
-
-
-def test_reductions_keep_axes_that_are_put_back():
-    graph = model(
-        """(float[A, B, C] x) => (float[P, Q, R] y)
-        { a = ReduceMax<keepdims = 0>(x, last_two)  y = Unsqueeze(a, two_and_one) }""",
-        {"last_two": np.array([-2, -1]), "two_and_one": np.array([2, 1])},
-    )
-    assert_rewritten(KeepReducedAxes(), graph, ["ReduceMax"], A=2, B=3, C=5)
-
-
-@pytest.mark.parametrize(
-    "body",
-    [
-        "a = ReduceSum<keepdims = 0>(x, one)  y = Unsqueeze(a, zero)  z = Relu(y)",
-        "a = ReduceSum<keepdims = 0>(x, one)  y = Unsqueeze(a, one)  z = Relu(a)",
-        "a = ReduceSum<keepdims = 1>(x, one)  y = Unsqueeze(a, one)  z = Relu(y)",
-        "a = ReduceSum<keepdims = 0, noop_with_empty_axes = 1>(x, none)  y = Unsqueeze(a, none)  z = Relu(y)",
-    ],
-)
-def test_other_reductions_stay(body: str):
-    shapes = {"Unsqueeze(a, zero)": "float[1, A] y, float[1, A] z", "Relu(a)": "float[A, 1] y, float[A] z"}
-    outputs = next((text for key, text in shapes.items() if key in body), "float[A, P] y, float[A, P] z")
-    if "keepdims = 1" in body:
-        outputs = "float[A, 1, 1] y, float[A, 1, 1] z"
-    constants = {"zero": np.array([0]), "one": np.array([1]), "none": np.array([], np.int64)}
-    graph = model(f"(float[A, B] x) => ({outputs}) {{ {body} }}", constants)
-    assert not KeepReducedAxes()(graph).modified
 
 
 def test_slices_along_other_axes_compose():
