@@ -10,11 +10,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
+from nxconvert.formats.cntk.dictionary import ALL_STATIC
 from nxconvert.frontends.cntk.dynamic import aligned, joined, masked
 from nxconvert.frontends.cntk.idioms import function_of, number_of
 from nxconvert.frontends.cntk.network import Leaf, Node, Result, Source
 from nxconvert.frontends.cntk.ops.window import per_sample
-from nxconvert.frontends.cntk.signs import is_positive
+from nxconvert.frontends.cntk.signs import is_positive, is_root
 from nxconvert.frontends.cntk.table import Axes, Axis, Context, DataType, LoweringError, Tensor, Value, axis
 
 _DYNAMIC = 2147483640  # from here on, the places of axes mean kinds of axes
@@ -300,17 +301,34 @@ def _standardised(context: Context, source: Source) -> tuple[Source, frozenset[i
         quotient = function_of(context.network, rest)
         if quotient is None or quotient.op != "Reciprocal":
             continue
-        deviation = _function(context, quotient.inputs[0], "Sqrt")
-        epsilon, variance = _factors(context, _function(context, deviation.inputs[0], "Plus"))
-        square, axes = _reduced(context, variance, "Mean")
-        x, again = _reduced(context, _function(context, centered, "Minus").inputs[1], "Mean")
+        epsilon, variance = _factors(context, _function(context, _root(context, quotient.inputs[0]), "Plus"))
+        x = _function(context, centered, "Minus").inputs[0]
+        square, axes = _mean(context, variance)
         factors = _function(context, square, "ElementTimes").inputs
-        _require(axes == again and epsilon > 0)
+        _require(epsilon > 0)
         for each in (centered, *factors):
             minus = _function(context, each, "Minus")
-            _require(minus.inputs[0] == x and _reduced(context, minus.inputs[1], "Mean") == (x, axes))
+            _require(minus.inputs[0] == x and _mean(context, minus.inputs[1], x) == (x, axes))
         return x, axes, epsilon
     raise _Other
+
+
+def _root(context: Context, source: Source) -> Source:
+    """What something is the square root of."""
+    node = function_of(context.network, source)
+    _require(node is not None and (node.op == "Sqrt" or is_root(context.network, node)))
+    assert node is not None
+    return node.inputs[0]
+
+
+def _mean(context: Context, source: Source, of: Source | None = None) -> tuple[Source, frozenset[int]]:
+    """What means along one axis after the other are of, and along which: of what is no mean, or of `of`."""
+    source, axes = _reduced(context, source, "Mean")
+    node = function_of(context.network, source)
+    while source != of and node is not None and node.op == "ReduceElements":
+        source, more = _reduced(context, source, "Mean")
+        axes, node = axes | more, function_of(context.network, source)
+    return source, axes
 
 
 def _instance(context: Context, source: Source, gain: Source | None = None, shift: Source | None = None) -> Tensor:
@@ -378,6 +396,36 @@ def _quotient(context: Context) -> Tensor:
     raise _Other
 
 
+def _unit(context: Context) -> Tensor:
+    """What is divided by its length along some axes; where that is 0, it is 0 itself."""
+    for source, rest in (context.node.inputs, context.node.inputs[::-1]):
+        quotient = function_of(context.network, rest)
+        if quotient is None or quotient.op != "Reciprocal":
+            continue
+        total = _function(context, _root(context, quotient.inputs[0]), "ReduceElements")
+        _require(total.attributes.get("reductionOpName") == "Sum" and _is_static(total))
+        _require(_function(context, total.inputs[0], "ElementTimes").inputs == (source, source))
+        (x, norm), axes = aligned(context.op, _tensor(context, source), _tensor(context, quotient.inputs[0]))
+        _require(x.etype in _LEAST_LENGTH and x.array is None)
+        length = context.op.Max(norm, context.op.const(_LEAST_LENGTH[x.etype], x.etype))
+        return Tensor(context.op.Div(x, length), axes)
+    raise _Other
+
+
+def _is_static(reduction: Node) -> bool:
+    """Whether each sample has what a reduction is of alone, in the place of its own elements."""
+    attributes = reduction.attributes
+    axes = attributes.get("axisVec") or [attributes.get("axis")]
+    if all(isinstance(each, Axis) and each.static == ALL_STATIC for each in axes):
+        return True
+    kept = attributes.get("reductionKeepDimensions", True) is True
+    return kept and all(isinstance(each, Axis) and 0 <= each.static < _DYNAMIC for each in axes)
+
+
+#: Less than the length of any vector whose squares are not all 0.
+_LEAST_LENGTH = {DataType.FLOAT: 1e-23, DataType.DOUBLE: 1e-162}
+
+
 def _ceil(context: Context) -> Tensor:
     floor = _function(context, context.node.inputs[0], "Floor")
     x = _tensor(context, _function(context, floor.inputs[0], "Negate").inputs[0])
@@ -385,7 +433,7 @@ def _ceil(context: Context) -> Tensor:
 
 
 _RULES: dict[str, tuple[Callable[[Context], Tensor], ...]] = {
-    "ElementTimes": (_softmax, _softmax_of_steps, _selu, _local_response, _instance_alone, _quotient),
+    "ElementTimes": (_softmax, _softmax_of_steps, _selu, _local_response, _instance_alone, _quotient, _unit),
     "Minus": (_log_softmax,),
     "Negate": (_ceil,),
     "Plus": (_instance_with_weights,),

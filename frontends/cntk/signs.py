@@ -87,7 +87,7 @@ def _reasons(network: Network, node: Node, claim: Claim) -> Iterator[_Premises]:
     elif node.op == "Select":
         yield [(each, claim) for each in node.inputs[1:]]
     elif claim is Claim.POSITIVE:
-        yield from _reasons_for_positive(node)
+        yield from _reasons_for_positive(network, node)
     elif node.op in ("PastValue", "FutureValue", "ElementTimes"):
         if claim is Claim.NOT_NEGATIVE and node.inputs[0] == node.inputs[1]:
             yield ()
@@ -98,17 +98,24 @@ def _reasons(network: Network, node: Node, claim: Claim) -> Iterator[_Premises]:
         yield from _reasons_for_not_negative(node)
 
 
-def _reasons_for_positive(node: Node) -> Iterator[_Premises]:
+def _reasons_for_positive(network: Network, node: Node) -> Iterator[_Premises]:
     if node.op == "Plus":
         for one, other in (node.inputs, node.inputs[::-1]):
             yield [(one, Claim.POSITIVE), (other, Claim.NOT_NEGATIVE)]
-    elif node.op == "Sqrt" or _keeps_signs(node):
+    elif node.op == "Sqrt" or is_root(network, node) or _keeps_signs(node):
         yield [(node.inputs[0], Claim.POSITIVE)]
 
 
 def _reasons_for_not_negative(node: Node) -> Iterator[_Premises]:
     if node.op in ("Plus", "Reciprocal") or _keeps_signs(node):
         yield [(each, Claim.NOT_NEGATIVE) for each in node.inputs]
+    elif node.op == "Pow":
+        yield [(node.inputs[0], Claim.NOT_NEGATIVE)]
+
+
+def is_root(network: Network, node: Node) -> bool:
+    """Whether a function is the square root, written as a power."""
+    return node.op == "Pow" and number_of(network, node.inputs[1]) == 0.5
 
 
 def _keeps_signs(node: Node) -> bool:

@@ -149,6 +149,8 @@ def _softplus(op: Builder, x: Value) -> Value:
 def power(op: Builder, base: Tensor, exponent: Tensor) -> Tensor:
     """A power; 0 where the base is 0 and the exponent negative."""
     (x, y), axes = aligned(op, base, exponent)
+    if y.array is not None and y.array.size == 1 and y.rank <= x.rank and y.array.item() == 0.5:
+        return Tensor(op.Sqrt(x), axes)
     value = op.Pow(x, y)
     if y.array is not None and not (y.array < 0).any():
         return Tensor(value, axes)

@@ -121,6 +121,33 @@ def instance_normalization_with_other_weights():
     return normal * _weight(3, 1, 4) + _weight(1), inputs
 
 
+def instance_normalization_axis_by_axis():
+    x = cntk.input_variable((3, 4, 5), name="x")
+    mean = cntk.reduce_mean(cntk.reduce_mean(x, axis=1), axis=2)
+    variance = cntk.reduce_mean(cntk.reduce_mean(cntk.square(x - mean), axis=2), axis=1)
+    normal = (x - mean) / cntk.pow(variance + 1e-3, 0.5)
+    return normal, {"x": 3 * np.random.standard_normal((3, 3, 4, 5)).astype(np.float32) + 1}
+
+
+def _unit(function, shape=(4, 2)):
+    x = cntk.input_variable(shape, name="x")
+    rows = np.random.standard_normal((4,) + shape).astype(np.float32)
+    rows[1], rows[2] = 0, 1e-15 * rows[2]
+    return function(x), {"x": rows}
+
+
+def unit_vectors():
+    return _unit(lambda x: x / cntk.sqrt(cntk.reduce_sum(cntk.square(x), axis=0)))
+
+
+def unit_vectors_of_all_elements():
+    return _unit(lambda x: x / cntk.pow(cntk.reduce_sum(x * x), 0.5))
+
+
+def unit_vectors_by_others():
+    return _unit(lambda x: x / cntk.sqrt(cntk.reduce_sum(cntk.square(x - 1), axis=0)))
+
+
 def standardised_along_other_axes():
     return _standardised((0, 1))
 
