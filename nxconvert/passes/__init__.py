@@ -32,6 +32,7 @@ from nxconvert.passes.gelu import RecognizeGelu
 from nxconvert.passes.masks import DropIdleMasks
 from nxconvert.passes.operands import FoldOperandScalesIntoWeights
 from nxconvert.passes.opset import NEWEST_OPSET, OLDEST_OPSET, convert_opset
+from nxconvert.passes.pixels import RecognizePixelShuffles
 from nxconvert.passes.quantized import UnsignedActivations, UnsignedWeights, WidenLoneWeights
 from nxconvert.passes.reductions import ComposeReductions, FitReducedAxes, SumsOfSquares
 from nxconvert.passes.rewriting import NodePass, Sweep
@@ -80,6 +81,7 @@ __all__ = [
     "PadIntoWindow",
     "ProductsWithVectors",
     "RecognizeGelu",
+    "RecognizePixelShuffles",
     "RemoveUnused",
     "SpellOutPads",
     "SumsOfSquares",
@@ -119,6 +121,7 @@ def default_passes() -> list[ir.passes.PassBase]:
         DropTransposes(),
         Sweep([EliminateIdentities(), ComposeTransposes()]),
         RecognizeGelu(),
+        RecognizePixelShuffles(),
         FlattenRows(),
         Sweep([PadIntoWindow(), MatMulToGemm()]),  # a Gemm takes a weight as it is: before weights are transposed
         Sweep(
