@@ -94,10 +94,23 @@ def number_of(network: Network, source: Source) -> float | None:
 
 def single_step(network: Network, node: Node) -> Bounds | None:
     """The bounds of which a ``GatherPacked`` takes the first step, as no sequence; None if it takes something else."""
-    index = function_of(network, node.inputs[1]) if node.op == "GatherPacked" else None
-    steps = function_of(network, index.inputs[1]) if index is not None and index.op == "PackedIndex" else None
-    if steps is None or steps.op != "Where":
-        return None
-    if any(axis.is_sequence for axis in steps.attributes.get("newDynamicAxes", ())):
+    steps = _steps_taken(network, node)
+    if steps is None or any(axis.is_sequence for axis in steps.attributes.get("newDynamicAxes", ())):
         return None
     return bounds(network, steps.inputs[0])
+
+
+def all_but_ends(network: Network, node: Node) -> Bounds | None:
+    """The bounds of a ``Where``, or of what a ``GatherPacked`` takes, if it is all steps but the first and last few."""
+    steps = node if node.op == "Where" else _steps_taken(network, node)
+    if steps is None or not any(axis.is_sequence for axis in steps.attributes.get("newDynamicAxes", ())):
+        return None
+    found = bounds(network, steps.inputs[0])
+    return found if found is not None and found.until is found.last is None else None
+
+
+def _steps_taken(network: Network, node: Node) -> Node | None:
+    """The ``Where`` that gives the steps that a ``GatherPacked`` takes."""
+    index = function_of(network, node.inputs[1]) if node.op == "GatherPacked" else None
+    steps = function_of(network, index.inputs[1]) if index is not None and index.op == "PackedIndex" else None
+    return steps if steps is not None and steps.op == "Where" else None

@@ -7,8 +7,10 @@ Semantics: measured in CNTK 2.7. ``sequence.first``, ``last``, ``slice``, ``gath
 
 from __future__ import annotations
 
+import sys
+
 from nxconvert.frontends.cntk.dynamic import leading_dims, masked, with_axes
-from nxconvert.frontends.cntk.idioms import Bounds, bounds, function_of, single_step
+from nxconvert.frontends.cntk.idioms import Bounds, all_but_ends, bounds, function_of, single_step
 from nxconvert.frontends.cntk.network import inputs_of
 from nxconvert.frontends.cntk.ops.conv import steps_left
 from nxconvert.frontends.cntk.signs import is_not_negative
@@ -93,6 +95,9 @@ def where(
     slice_of = bounds(context.network, context.node.inputs[0])
     if slice_of is not None and (target is None or newSequenceAxisLengthScalingFactor == 0):
         return _slice_steps(op, condition, slice_of, context.batch, target, newSequenceAxisLengthAdditiveFactor)
+    rest = all_but_ends(context.network, context.node)
+    if rest is not None and target is not None and newSequenceAxisLengthScalingFactor == 1:
+        return _inner_steps(op, condition, rest, context, target)
     count = Tensor(op.reshape(condition.value, (context.batch, seq.size)), condition.axes)
     total = op.cast(op.Ceil(op.CumSum(masked(op, count, 0.0), 1)), DataType.INT64)
     if target is None:
@@ -161,6 +166,14 @@ def _slice_steps(op: Builder, condition: Tensor, limits: Bounds, batch: Int, tar
     return Tensor(op.cast(op.expand(index, (batch, size)), condition.dtype), Axes(True, made))
 
 
+def _inner_steps(op: Builder, condition: Tensor, limits: Bounds, context: Context, target: str) -> Tensor:
+    """All steps but the first and the last few; CNTK has no sequences that are empty then."""
+    seq, fewer = _sequence(condition, "the condition"), limits.after + limits.before
+    made = context.new_axis(target, seq.size - fewer, lambda: op.Max(op.Sub(seq.lengths, fewer), 0))
+    index = op.expand(op.Range(limits.after, made.size + limits.after, 1), (context.batch, made.size))
+    return Tensor(op.cast(index, condition.dtype), Axes(True, made))
+
+
 @cntk("PackedIndex")
 def packed_index(op: Builder, source: Tensor, index: Tensor) -> Tensor:
     """Where the steps are that indices mean, in CNTK's own layout; here the indices themselves."""
@@ -195,6 +208,11 @@ def gather_packed(op: Builder, source: Tensor, index: Tensor, *, context: Contex
     step = single_step(context.network, context.node)
     if step == Bounds(until=1):
         return Tensor(op.Gather(value, 0, axis=1), index.axes)
+    inner, own = all_but_ends(context.network, context.node), index.axes.seq
+    if inner is not None and own is not None and own.size == seq.size - inner.after - inner.before:
+        limits = op.const([inner.after]), op.const([-inner.before or sys.maxsize]), op.const([1])
+        dims = (context.batch, own.size, *source.dims)
+        return Tensor(op.node("Slice", [value, *limits], {}, [TensorType(source.dtype, dims)])[0], index.axes)
     # No sequence is empty, so that the last step is one of the others.
     last = op.Unsqueeze(op.Sub(seq.lengths, 1), [1]) if step == Bounds(last=1) else None
     steps = _inside(op, _index(op, index, context.batch), seq.size) if last is None else last

@@ -19,6 +19,11 @@ def test_sequence_axes_are_what_they_are_in_cntk(model: str, recordings: Path) -
         assert scanned == (model == "steps_by_totals_that_fall")
 
 
+def test_steps_but_some_at_the_ends_are_slices(recordings: Path) -> None:
+    nodes = check("axes", "steps_but_the_first_or_the_last", recordings).graph.node
+    assert not {node.op_type for node in nodes} & {"CumSum", "Range", "ScatterElements"}
+
+
 def test_sparse_inputs_are_named_in_one_warning(recordings: Path, tmp_path: Path) -> None:
     report = nxconvert.convert(recorded("axes", recordings) / "sparse_inputs.0" / "model.model", tmp_path / "out.nx")
     (warning,) = report.warnings

@@ -45,6 +45,12 @@ def slices_of_short_sequences():
     return _case(cntk.combine([sequence.slice(x, begin, end) for begin, end in ends]))
 
 
+def steps_but_the_first_or_the_last():
+    x = _sequence("x")
+    first, last = sequence.slice(x, 1, 0), sequence.slice(x, 0, -1)
+    return _case(cntk.combine([first + last, sequence.future_value(first, 0.5), sequence.last(last)]))
+
+
 def the_default_axis_after_another_one():
     y, x = _sequence("y", 2), cntk.sequence.input_variable(3, name="x")
     total = cntk.reduce_sum(sequence.unpack(x, 0, True))
