@@ -185,6 +185,15 @@ def build(model: str, suffix: str, models: Path, console: Console) -> bool:
     return path.exists()
 
 
+def build_all(model: str, results: list[Result], models: Path, console: Console) -> bool:
+    """Saves a model for all the tools of these results; returns whether all of it is there."""
+    suffixes = sorted({TOOLS[framework(model)][result.tool].source for result in results})
+    complete = all(build(model, suffix, models, console) for suffix in suffixes)
+    if not complete:
+        console.print(f"{results[0].model} is left out: {model} could not be built.")
+    return complete
+
+
 def table(results: list[Result]) -> Table:
     """The medians."""
     rendered = Table("model", "tool")
@@ -227,12 +236,7 @@ def main(names: tuple[str, ...], runs: int, tools: tuple[str, ...], models: Path
     results: list[Result] = []
     for name in names or tuple(name for name in INPUTS if name not in LARGE):
         mine = [Result(name, tool) for tool in TOOLS[framework(name)] if not tools or tool in tools]
-        for model in (WARM_UP[framework(name)], name):
-            suffixes = sorted({TOOLS[framework(name)][result.tool].source for result in mine})
-            if not all(build(model, suffix, models, console) for suffix in suffixes):
-                console.print(f"{name} is left out: {model} could not be built.")
-                break
-        else:
+        if all(build_all(model, mine, models, console) for model in (WARM_UP[framework(name)], name)):
             if framework(name) not in warm:
                 warm.add(framework(name))
                 for result in mine:
