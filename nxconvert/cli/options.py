@@ -55,7 +55,7 @@ def init_option(command: Command) -> Command:
         "--init",
         metavar="FILE",
         type=click.Path(path_type=Path),
-        help="The weights, if they are in a second file that is not beside IN by its usual name (Caffe2's init net).",
+        help="The weights, if in a second file that is not beside the model by its usual name (Caffe2's init net).",
     )(command)
 
 
