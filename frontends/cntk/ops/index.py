@@ -5,16 +5,21 @@ Semantics: measured in CNTK 2.7. What is behind the end of sequences may be anyt
 
 from __future__ import annotations
 
+from nxconvert.frontends.cntk.dynamic import widest
 from nxconvert.frontends.cntk.ops.shape import places
 from nxconvert.frontends.cntk.table import Axis, Builder, DataType, Int, LoweringError, Tensor, Value, cntk
 
 
 @cntk("Gather")
 def gather(op: Builder, indices: Tensor, reference: Tensor) -> Tensor:
-    """The entries of the reference's first static axis at the indices, cut to integers: [*indices, *rest of it]."""
+    """The entries of the reference's first static axis at the indices, cut to integers: [*indices, *rest of it].
+
+    Like all operands, both are of one dtype for CNTK, also where a file has constants in float32.
+    """
     if reference.nd:
         raise LoweringError("what is gathered from has dynamic axes, which CNTK does not take")
-    return indices.of(op.Gather(reference.value, _indices(op, indices.value, reference.dims[0]), axis=0))
+    entries = op.Gather(reference.value, _indices(op, indices.value, reference.dims[0]), axis=0)
+    return indices.of(op.cast(entries, widest([indices.dtype, reference.dtype])))
 
 
 def _indices(op: Builder, x: Value, size: Int) -> Value:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from enum import IntEnum
 
+from nxconvert.frontends.cntk.dynamic import widest
 from nxconvert.frontends.cntk.ops.crop import offsets
 from nxconvert.frontends.cntk.ops.window import row_major
 from nxconvert.frontends.cntk.table import Builder, Context, Int, LoweringError, Shape, Tensor, Value, cntk
@@ -103,10 +104,10 @@ def roi_pooling(
         raise LoweringError("regions are pooled for the largest elements alone")
     if x.axes != rois.axes or x.rank != 3 or rois.rank != 2:
         raise LoweringError("there are not regions for each image of channels, height and width")
-    samples, count = product(x.value.dims[: x.nd]), rois.dims[0]
-    images = op.reshape(x.value, (samples, *x.dims))
-    sample = op.reshape(op.cast(op.Range(0, samples, 1), x.dtype), (samples, 1, 1))
-    corners = op.reshape(rois.value, (samples, count, 4))
+    samples, count, dtype = product(x.value.dims[: x.nd]), rois.dims[0], widest([x.dtype, rois.dtype])
+    images = op.reshape(op.cast(x.value, dtype), (samples, *x.dims))
+    sample = op.reshape(op.cast(op.Range(0, samples, 1), dtype), (samples, 1, 1))
+    corners = op.reshape(op.cast(rois.value, dtype), (samples, count, 4))
     regions = op.Concat(op.expand(sample, (samples, count, 1)), corners, axis=2)
     y = emit(
         op, "MaxRoiPool", images, op.reshape(regions, (samples * count, 5)), pooled_shape=roiOutputShape[::-1],

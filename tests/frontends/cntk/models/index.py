@@ -58,3 +58,8 @@ def largest_of_each_axis():
 def first_of_equal_ones():
     x = cntk.sequence.input_variable(9, name="x")
     return cntk.combine(cntk.top_k(x, 1).outputs), {"x": [_indices(2, n, 9) for n in LENGTHS]}
+
+
+def gathered_from_a_constant_in_float_by_double():
+    x = cntk.input_variable((2, 3), name="x", dtype=np.float64)
+    return cntk.gather(cntk.Constant(_random(4, 2)), x), {"x": _indices(4, 3, 2, 3).astype(np.float64)}

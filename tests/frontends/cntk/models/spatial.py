@@ -88,3 +88,10 @@ def local_response_without_bias():
     return cntk.local_response_normalization(x, 1, 0, 0.5, 0.5), {
         "x": [np.maximum(_random(n, 4, 3, 2), 0) for n in (1, 3)]
     }
+
+
+def regions_in_float_of_double():
+    x = cntk.input_variable((2, 5, 6), name="x", dtype=np.float64)
+    rois = cntk.reconcile_dynamic_axes(cntk.Constant(np.array([[0, 1, 3, 4], [2, 0, 5, 3]])), x)
+    f = cntk.roipooling(x, rois, cntk.MAX_POOLING, (2, 1), 1.0)
+    return f, {"x": np.random.standard_normal((3, 2, 5, 6))}
