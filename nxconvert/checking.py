@@ -227,6 +227,8 @@ def compare(name: str, expected: np.ndarray | None, actual: np.ndarray | None, r
         expected = pairs(expected)
     if isinstance(expected, np.ma.MaskedArray):
         expected, actual = _unmasked(expected, actual)
+    elif isinstance(actual, np.ma.MaskedArray):
+        actual, expected = _unmasked(actual, expected)
     text = expected.dtype.kind in _TEXT and actual.dtype.kind in _TEXT
     if expected.dtype != actual.dtype and not text:
         problem = f"its dtype is {actual.dtype} and should be {expected.dtype}"
@@ -251,12 +253,13 @@ def compare(name: str, expected: np.ndarray | None, actual: np.ndarray | None, r
     )
 
 
-def _unmasked(expected: np.ma.MaskedArray, actual: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _unmasked(batch: np.ma.MaskedArray, other: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """A batch of sequences, and one that may be padded further, equal in what follows the sequences: it is anything."""
-    actual = actual[:, : expected.shape[1]] if actual.ndim > 1 else actual
-    if actual.shape == expected.shape:
-        actual = np.where(np.ma.getmaskarray(expected), expected.data, actual)
-    return expected.data, actual
+    other = np.ma.getdata(other)
+    other = other[:, : batch.shape[1]] if other.ndim > 1 else other
+    if other.shape == batch.shape:
+        other = np.where(np.ma.getmaskarray(batch), batch.data, other)
+    return batch.data, other
 
 
 def _difference(expected: np.ndarray, actual: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

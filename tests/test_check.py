@@ -298,5 +298,7 @@ def test_what_is_masked_may_be_anything_and_may_be_padded_further() -> None:
     fitting = np.array([[1, np.nan, 7], [2, 3, 8]], np.float32)
     assert compare("y", expected, fitting, 1e-3, 1e-5).ok
     assert not compare("y", expected, np.array([[1, 0], [2, 4]], np.float32), 1e-3, 1e-5).ok
+    assert compare("y", fitting, expected, 1e-3, 1e-5).ok  # the same the other way round
+    assert not compare("y", np.array([[1, 0], [2, 4]], np.float32), expected, 1e-3, 1e-5).ok
     assert not compare("y", expected, fitting[:, :1], 1e-3, 1e-5).ok
     assert not compare("y", expected, fitting.astype(np.float64), 1e-3, 1e-5).ok
