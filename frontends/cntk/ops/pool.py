@@ -205,8 +205,9 @@ def _places(op: Builder, x: Value, attributes: Mapping[str, Any]) -> Value:
     """Where the largest elements are: as pooling has said already, or by pooling."""
     for use in x.uses():
         node = use.node
-        known = {name: list(attribute.as_ints()) for name, attribute in node.attributes.items()}
-        if node.op_type == "MaxPool" and len(node.outputs) == 2 and known == attributes and node in op.nodes:
+        if node.op_type != "MaxPool" or len(node.outputs) != 2 or node not in op.nodes:
+            continue
+        if {name: list(attribute.as_ints()) for name, attribute in node.attributes.items()} == attributes:
             return cast(Value, node.outputs[1])
     _, indices = op.MaxPool(x, **attributes, _outputs=2)
     return cast(Value, indices)

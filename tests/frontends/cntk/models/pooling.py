@@ -97,3 +97,10 @@ def unpooled_where_pooling_was():
     x = cntk.input_variable((2, 6, 4), name="x")
     pooled = cntk.pooling(x, MAX_POOLING, (2, 2), (2, 2))
     return cntk.unpooling(cntk.tanh(pooled), x, MAX_UNPOOLING, (2, 2), (2, 2)), {"x": _random(3, 2, 6, 4)}
+
+
+def put_back_where_others_look_too():
+    x = cntk.input_variable((1, 4), name="x")
+    pooled = cntk.pooling(x, MAX_POOLING, (3,), (3,), auto_padding=[True])
+    back = cntk.unpooling(pooled, x, MAX_UNPOOLING, (3,), (3,), auto_padding=[True])
+    return cntk.combine([cntk.splice(x, x, axis=-2), back]), {"x": _random(3, 1, 4)}
