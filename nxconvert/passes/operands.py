@@ -114,6 +114,8 @@ def _spread(node: ir.Node, weight: ir.TensorProtocol, source: ir.Value, numbers:
         return None
     if numbers.size == 1:
         return numbers.reshape(())
+    if dims < 2:
+        return None
     shape = [1] * (dims - numbers.ndim) + list(numbers.shape)
     channels = None if source.shape is None else source.shape[1]
     if numbers.size != shape[1] or channels != shape[1]:

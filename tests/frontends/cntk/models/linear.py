@@ -25,6 +25,12 @@ def transposed_right_operand():
     return cntk.times_transpose(x, cntk.Parameter(init=_random(4, 3))), {"x": [_random(n, 3) for n in (1, 4)]}
 
 
+def times_of_a_scaled_vector_without_a_batch():
+    u = cntk.input_variable(3, name="u", dynamic_axes=[])
+    x = cntk.input_variable(4, name="x")
+    return cntk.times(u * _random(3), cntk.Parameter(init=_random(3, 4))) + x, {"u": _random(3), "x": _random(2, 4)}
+
+
 def products_of_double():
     x = cntk.input_variable(3, name="x", dtype=np.float64)
     return cntk.times(x, cntk.Constant(np.random.standard_normal((3, 2)))), {"x": np.random.standard_normal((5, 3))}
