@@ -91,9 +91,11 @@ class _Judges:
     def _sums_batch(self, source: Source) -> bool:
         if not isinstance(source, Result) or self._op(source) != "ReduceElements":
             return False
-        attributes = self._functions[source.node].attributes
-        axes: list[Axis] = attributes.get("axisVec") or [attributes["axis"]]
-        return any(axis.static == ALL or axis.is_batch for axis in axes)
+        function = self._functions[source.node]
+        axes = function.attributes.get("axisVec") or function.attributes.get("axis")
+        # Of what is in a file, whatever it is: it is lowered, and refused, later.
+        found = [axis for axis in (axes if isinstance(axes, list) else [axes]) if isinstance(axis, Axis)]
+        return bool(function.inputs) and any(axis.static == ALL or axis.is_batch for axis in found)
 
     def behind(self, sources: Iterable[Source]) -> set[Source]:
         """All that some results are computed from, themselves included."""
