@@ -32,6 +32,13 @@ class Bounds:
     last: int | None = None
     before: int = 0
 
+    @property
+    def most(self) -> int | None:
+        """How many steps there are at most, whatever the length of the sequence; None if it says nothing of it."""
+        numbers = [self.until - self.after] if self.until is not None else []
+        numbers += [self.last - self.before] if self.last is not None else []
+        return min(numbers, default=None)
+
     def __and__(self, other: Bounds) -> Bounds:
         return Bounds(
             max(self.after, other.after),

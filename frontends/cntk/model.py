@@ -19,7 +19,7 @@ from nxconvert.frontends.cntk.network import Expansion, Network, Node, Result, e
 from nxconvert.frontends.cntk.outputs import wanted_outputs
 from nxconvert.frontends.cntk.recurrence import lower_loop
 from nxconvert.frontends.cntk.table import cntk
-from nxconvert.graph.builder import Value
+from nxconvert.graph.builder import Value, detach
 from nxconvert.graph.finish import finish
 from nxconvert.graph.naming import Names
 from nxconvert.interface import LENGTHS_KEY
@@ -102,10 +102,14 @@ def _drop_unused_lengths(model: ir.Model, lengths: Iterable[ir.Value]) -> None:
         node = value.producer()
         if node is not None:
             queue.extend(_reads(node))
-    for value in lengths:
-        if value not in needed:
-            _drop_uses(value)
-            model.graph.inputs.remove(value)
+    unused = [value for value in lengths if value not in needed]
+    if unused:
+        for node in reversed(list(model.graph)):
+            if needed.isdisjoint(node.outputs):
+                detach(node)
+                model.graph.remove(node)
+    for value in unused:
+        model.graph.inputs.remove(value)
 
 
 def _reads(node: ir.Node) -> Iterable[ir.Value]:
@@ -116,12 +120,3 @@ def _reads(node: ir.Node) -> Iterable[ir.Value]:
             yield from graph.outputs
             for inner in graph:
                 yield from _reads(inner)
-
-
-def _drop_uses(value: ir.Value) -> None:
-    """Removes the nodes that use a value, and what uses them: nothing does whose result is needed."""
-    for node in [use.node for use in value.uses()]:
-        for output in node.outputs:
-            _drop_uses(output)
-        if node.graph is not None:
-            node.graph.remove(node, safe=True)

@@ -93,8 +93,9 @@ def where(
     seq = _sequence(condition, "the condition")
     target = next((axis.name for axis in newDynamicAxes if axis.is_sequence), None)
     slice_of = bounds(context.network, context.node.inputs[0])
-    if slice_of is not None and (target is None or newSequenceAxisLengthScalingFactor == 0):
-        return _slice_steps(op, condition, slice_of, context.batch, target, newSequenceAxisLengthAdditiveFactor)
+    most = newSequenceAxisLengthAdditiveFactor if newSequenceAxisLengthScalingFactor == 0 else None
+    if slice_of is not None and (target is None or (most is not None and slice_of.most == most)):
+        return _slice_steps(op, condition, slice_of, context.batch, target, most or 0)
     rest = all_but_ends(context.network, context.node)
     if rest is not None and target is not None and newSequenceAxisLengthScalingFactor == 1:
         return _inner_steps(op, condition, rest, context, target)

@@ -63,6 +63,12 @@ def an_input_called_like_a_weight():
     return function, {"b": [_random(n, 3) for n in (3, 1)]}
 
 
+def lengths_of_a_loop_that_only_tells_where_steps_are():
+    x, h = _sequence("x"), cntk.placeholder(shape=(3,), dynamic_axes=_sequence("x").dynamic_axes)
+    state = cntk.sin(cntk.times(sequence.past_value(h), cntk.Parameter(init=_random(3, 3))) * sequence.last(x) + x)
+    return _case(sequence.is_first(state.replace_placeholders({h: state.output})))
+
+
 def lengths_of_the_first_input_that_is_left():
     x, v = _sequence("x"), _sequence("v", 3, "sx")
     return _case(sequence.last(v) + 1 + 0 * sequence.first(x))
@@ -103,8 +109,9 @@ def scattered_more_than_once():
     """What is scattered to one step is added up; a gather may promise fewer steps than there are."""
     x, c = _sequence("x"), _sequence("c", (), "sx")
     counts = cntk.abs(c) + 0.5
-    promised = sequence.gather(x, cntk.greater(cntk.abs(c), 0) + 0.2, (0, 2))
-    return _case(cntk.combine([sequence.scatter(sequence.gather(x, counts), counts), promised]))
+    promised = [sequence.gather(x, some, (0, 2)) for some in (cntk.greater(cntk.abs(c), 0) + 0.2, sequence.is_first(x))]
+    rest = sequence.gather(x, 1 - sequence.is_first(x), (0, 2))
+    return _case(cntk.combine([sequence.scatter(sequence.gather(x, counts), counts), *promised, rest]))
 
 
 def batches_and_sequences():
