@@ -180,7 +180,8 @@ def splice(op: Builder, *tensors: Tensor, axis: Axis, context: Context) -> Tenso
     values = [_with_rank(op, op_cast, rank) for op_cast in (t.of(op.cast(t.value, dtype)) for t in tensors)]
     many = [value.dims[value.rank - rank :] for value in values]
     common = [_common(sizes) for sizes in zip(*many, strict=True)]
-    lead = leading_dims(axes, context.batch)
+    # A batch that the model makes of a static axis has a size of its own.
+    lead = leading_dims(axes, next((t.value.dims[0] for t in tensors if t.axes.batch), context.batch))
     parts = []
     for tensor, value, dims in zip(tensors, values, many, strict=True):
         spread = with_axes(op, tensor.of(value), axes)

@@ -148,3 +148,12 @@ def recurrence_in_a_batch_that_the_model_makes():
     state = cntk.tanh(cntk.times(cntk.sequence.past_value(h), cntk.Constant(_random(3, 3))) + steps)
     y = cntk.unpack_batch(cntk.sequence.unpack(state.replace_placeholders({h: state}), 0, True))
     return cntk.reshape(y, (cntk.FreeDimension, 1, 1, 3)), [{"x": _random(n, 1, 3)} for n in (5, 2)]
+
+
+def batches_that_the_model_makes_beside_that_of_inputs():
+    x, y = cntk.input_variable((2, 3), name="x"), cntk.input_variable(2, name="y")
+    total = cntk.to_batch(cntk.reduce_sum(cntk.unpack_batch(x), 0, keepdims=True))
+    return cntk.combine([cntk.splice(total, total * 2, axis=0), cntk.splice(y, -y)]), {
+        "x": _random(3, 2, 3),
+        "y": _random(3, 2),
+    }
