@@ -7,28 +7,45 @@ from __future__ import annotations
 
 from nxconvert.frontends.cntk.dynamic import Axes, aligned, masked, widest
 from nxconvert.frontends.cntk.steps import sequences_of, steps_of
-from nxconvert.frontends.cntk.table import Builder, Int, LoweringError, Tensor, cntk
+from nxconvert.frontends.cntk.table import Builder, Context, Int, LoweringError, Tensor, cntk
 from nxconvert.graph.dims import product, require
 
 _REDUCES_SEQUENCE = -2
 
 
 @cntk("Times")
-def times(op: Builder, right: Tensor, left: Tensor, *, outputRank: int, inferInputRankToMap: int = -1) -> Tensor:
+def times(
+    op: Builder, right: Tensor, left: Tensor, *, outputRank: int, context: Context, inferInputRankToMap: int = -1
+) -> Tensor:
     """``[*m, *k]`` by ``[*k, *n]`` is ``[*m, *n]``, where n are the last `outputRank` sizes of the right operand."""
     if inferInputRankToMap == _REDUCES_SEQUENCE:
         return _over_time(op, right, left, outputRank)
-    contracted = right.rank - outputRank
-    if not 0 <= contracted <= left.rank:
-        raise LoweringError(
-            f"operands of {left.rank} and {right.rank} axes have no product with {outputRank} axes of the right one"
+    if left.nd and right.nd and outputRank == 1 and left.rank == 1 and right.dims[1:] == (1,) and right.dims[0] != 1:
+        context.warn(
+            f"CNTK multiplies the sums of the operands of {context.node.name or context.node.uid}, a row and a column, "
+            "where there are several samples; here it is their product for each of them, as CNTK has it for one sample"
         )
+    return _product(op, right, left, outputRank)
+
+
+def _product(op: Builder, right: Tensor, left: Tensor, output_rank: int) -> Tensor:
+    contracted = _contracted(right, left, output_rank)
     if right.rank == 2 and contracted == 1:
         right, contracted = _unfolded(op, left, right)
     steps = None if right.nd else steps_of(left)
     if steps is None:
         return _contract(op, left, right, contracted)
     return sequences_of(op, _contract(op, Tensor(steps, Axes(True)), right, contracted).value, left)
+
+
+def _contracted(right: Tensor, left: Tensor, output_rank: int) -> int:
+    """How many axes a product sums over."""
+    contracted = right.rank - output_rank
+    if not 0 <= contracted <= left.rank:
+        raise LoweringError(
+            f"operands of {left.rank} and {right.rank} axes have no product with {output_rank} axes of the right one"
+        )
+    return contracted
 
 
 def _unfolded(op: Builder, left: Tensor, right: Tensor) -> tuple[Tensor, int]:
@@ -69,11 +86,7 @@ def _over_time(op: Builder, right: Tensor, left: Tensor, output_rank: int) -> Te
     """The sum over the steps of a sequence of the products of both operands' samples."""
     if left.axes.seq is None or right.axes.seq is None:
         raise LoweringError("a product over a sequence axis has two sequences")
-    contracted = right.rank - output_rank
-    if not 0 <= contracted <= left.rank:
-        raise LoweringError(
-            f"operands of {left.rank} and {right.rank} axes have no product with {output_rank} axes of the right one"
-        )
+    contracted = _contracted(right, left, output_rank)
     aligned(op, left, right)  # they are on one axis
     batch, size = left.value.dims[0], left.axes.seq.size
     rows, columns = left.dims[: left.rank - contracted], right.dims[contracted:]
@@ -97,4 +110,4 @@ def transpose_times(op: Builder, right: Tensor, left: Tensor, *, outputRank: int
         turned = op.Unsqueeze(right.value, [last + 1])
     else:
         turned = op.Transpose(right.value, perm=[*range(last - 1), last, last - 1])
-    return times(op, right.of(turned), left, outputRank=1)
+    return _product(op, right.of(turned), left, 1)
