@@ -52,8 +52,12 @@ def run(
     if missing:
         raise RuntimeMissingError(f"{source} cannot be run by {wanted.name}: {missing}.")
     with tempfile.TemporaryDirectory(prefix="nxconvert-") as folder:
-        runner = wanted.load(_converted(source, weights, wanted, inputs, Path(folder)))
-        return runner(_by_name(runner, inputs))
+        converted = _converted(source, weights, wanted, inputs, Path(folder))
+        try:
+            runner = wanted.load(converted)
+            return runner(_by_name(runner, inputs))
+        except RunError as error:
+            raise RunError(str(error).replace(str(converted), str(source))) from error
 
 
 def load_on(runtime: Runtime, path: Path, init: Path | None) -> Runner:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from nxconvert.errors import ReadError, RunError, RuntimeMissingError
 from nxconvert.runtimes.arrays import fed, is_wanted, named, reason
+from nxconvert.runtimes.declared import declared, misfit
 from nxconvert.runtimes.reference import ReferenceRunner
 
 if TYPE_CHECKING:
@@ -74,10 +75,17 @@ class OnnxRuntimeRunner:
         self._session = session
         self.inputs = tuple(item.name for item in session.get_inputs())
         self._complex = frozenset(item.name for item in session.get_inputs() if "complex" in item.type)
+        tensors = [item for item in session.get_inputs() if item.type.startswith("tensor(")]
+        self._declared = {item.name: declared(item.type[7:-1], tuple(item.shape)) for item in tensors}
+        self._optional = frozenset(item.name for item in session.get_overridable_initializers())
+        self._optional |= frozenset(self.inputs) - frozenset(self._declared)
         self.description = description
 
     def __call__(self, inputs: Mapping[str, Any], outputs: Sequence[str] | None = None) -> dict[str, np.ndarray]:
         wanted = [item.name for item in self._session.get_outputs() if is_wanted(item.name, outputs)]
+        wrong = misfit(self._declared, self._optional, inputs)
+        if wrong:
+            raise RunError(f"{self._path} cannot be run by onnxruntime on these inputs: {wrong}.")
         try:
             values = self._session.run(wanted, fed(inputs, self._complex))
         except Exception as error:

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from nxconvert.errors import ReadError, RunError
 from nxconvert.runtimes.arrays import fed, is_wanted, named
+from nxconvert.runtimes.declared import Declared, declared, misfit
 
 if TYPE_CHECKING:
     import numpy as np
+    import onnx
 
     from nxconvert.plugins import Runner
 
@@ -55,15 +57,32 @@ class ReferenceRunner:
         self.inputs = tuple(self._evaluator.input_names)
         types = dict(zip(self.inputs, self._evaluator.input_types, strict=True))
         self._complex = frozenset(name for name, type_ in types.items() if type_.tensor_type.elem_type in _COMPLEX)
+        self._declared = {name: _declared(type_) for name, type_ in types.items() if type_.HasField("tensor_type")}
+        defaults = frozenset(item.name for item in self._evaluator.proto_.graph.initializer)
+        self._optional = defaults | frozenset(self.inputs) - frozenset(self._declared)
         self.description = f"onnx reference evaluator {onnx.__version__}{f' ({why})' if why else ''}"
 
     def __call__(self, inputs: Mapping[str, Any], outputs: Sequence[str] | None = None) -> dict[str, np.ndarray]:
         wanted = [name for name in self._evaluator.output_names if is_wanted(name, outputs)]
+        wrong = misfit(self._declared, self._optional, inputs)
+        if wrong:
+            raise RunError(f"{self._path} cannot be run by the reference evaluator on these inputs: {wrong}.")
         try:
             values = self._evaluator.run(wanted, fed(inputs, self._complex))
         except Exception as error:
             raise RunError(f"{self._path} cannot be run by the reference evaluator: {error}") from error
         return named(wanted, values)
+
+
+def _declared(type_: onnx.TypeProto) -> Declared:
+    import onnx
+
+    tensor = type_.tensor_type
+    name = onnx.TensorProto.DataType.Name(tensor.elem_type).lower()
+    if not tensor.HasField("shape"):
+        return declared(name, None)
+    sizes = (dim.dim_value if dim.HasField("dim_value") else dim.dim_param or None for dim in tensor.shape.dim)
+    return declared(name, tuple(sizes))
 
 
 runtime = Reference()

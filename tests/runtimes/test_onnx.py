@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -49,6 +50,28 @@ def test_what_does_not_fit_is_one_sentence(runtime: Runtime, save_onnx: Callable
     with pytest.raises(RunError, match="cannot be run by") as caught:
         runner({"x": np.zeros((2, 4), np.float32), "w": np.zeros((3, 2), np.float32)})
     assert "\n" not in str(caught.value)
+
+
+ROWS, WEIGHT = np.zeros((2, 3), np.float32), np.zeros((3, 2), np.float32)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "said"),
+    [
+        ({"x": ROWS}, "the input 'w' is not given; the model takes x: float32[n,3], w: float32[3,2]"),
+        ({}, "the inputs 'x', 'w' are not given"),
+        ({"x": ROWS.astype(float), "w": WEIGHT}, "'x' is float32[n,3] in the model, and float64[2,3] is given"),
+        ({"x": ROWS[0], "w": WEIGHT}, "'x' is float32[n,3] in the model, and float32[3] is given"),
+        ({"x": ROWS[:, :2], "w": WEIGHT}, "'x' is float32[n,3] in the model, and float32[2,2] is given"),
+        ({"x": ROWS, "w": WEIGHT, "z": ROWS}, "the input 'z' is not the model's; it takes x: float32[n,3], w: "),
+    ],
+)
+def test_inputs_that_do_not_fit_are_named(
+    runtime: Runtime, save_onnx: Callable[..., Path], inputs: dict[str, np.ndarray], said: str
+) -> None:
+    runner = runtime.load(save_onnx(HEADER + "g (float[n,3] x, float[3,2] w) => (float[n,2] y) { y = MatMul(x, w) }"))
+    with pytest.raises(RunError, match=re.escape(said)):
+        runner(inputs)
 
 
 def test_what_is_no_model_is_not_loaded(runtime: Runtime, tmp_path: Path) -> None:
