@@ -162,11 +162,23 @@ class InputSpec:
         return f"{self.dtype or ''}[{','.join(map(str, self.dims))}]"
 
 
+_PAD = "Sequences of different lengths are padded to the longest one, and their lengths are an input of their own."
+
+
 def as_array(value: npt.ArrayLike) -> np.ndarray:
-    """`value` as an array. Python's floats become float32, as the float arguments of a model are."""
+    """`value` as an array. Python's floats become float32, as the float arguments of a model are.
+
+    Raises:
+        UsageError: it is rows of different lengths, which are no array.
+    """
     import numpy as np
 
-    array = np.asarray(value)
+    try:
+        array = np.asarray(value)
+    except ValueError as error:
+        raise UsageError(f"an input is no array: {error}. {_PAD}") from error
+    if array.dtype == object and any(isinstance(item, (list, tuple, np.ndarray)) for item in array.flat):
+        raise UsageError(f"an input is an array of arrays of different sizes. {_PAD}")
     typed = hasattr(value, "dtype") or array.dtype != np.float64
     return array if typed else array.astype(np.float32)
 

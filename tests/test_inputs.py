@@ -94,6 +94,14 @@ def test_what_is_typed_keeps_its_type() -> None:
     assert as_array([1]).dtype == np.int64
 
 
+@pytest.mark.parametrize(
+    "ragged", [[[1.0, 2.0], [3.0]], np.array([np.zeros(2), np.zeros(3)], dtype=object)], ids=["lists", "objects"]
+)
+def test_sequences_of_different_lengths_are_no_array(ragged: object) -> None:
+    with pytest.raises(UsageError, match="padded to the longest one, and their lengths"):
+        as_array(ragged)
+
+
 def test_inputs_come_by_name_or_in_order() -> None:
     spec = InputSpec("float32", ("n",))
     assert parse_inputs(None) is None
