@@ -77,7 +77,7 @@ class ConversionReport:
         memory = f", {human_bytes(self.peak_memory)} of memory at peak" if self.peak_memory is not None else ""
         return (
             f"{self.source} ({self.source_format}) -> {self.target} ({self.target_format}, opset {self.opset}): "
-            f"{count(self.nodes, 'node')}, {human_count(self.parameters)} parameters, "
+            f"{count(self.nodes, 'node')}, {parameters(self.parameters)}, "
             f"{human_bytes(self.target_bytes)}; free dims: {free}; "
             f"{self.seconds['total']:.2f} s{memory}."
         )
@@ -248,6 +248,11 @@ def human_count(number: float) -> str:
         if float(text) < 1000:
             return text + unit
     return f"{text} T"
+
+
+def parameters(number: int) -> str:
+    """``1 parameter``, ``25.6 M parameters``."""
+    return f"{human_count(number)} parameter{'' if number == 1 else 's'}"
 
 
 def human_bytes(number: int) -> str:

@@ -91,9 +91,11 @@ def _convert(
         require_runtimes(source, target, options["source_format"], options["target_format"])
     # What one conversion leaves for the collector goes with the process: looking for it takes a tenth of the time.
     gc.disable()
-    with ProgressBar(quiet=quiet or as_json) as progress:
-        report = convert(source, target, progress=progress, **options)
-    gc.enable()
+    try:
+        with ProgressBar(quiet=quiet or as_json) as progress:
+            report = convert(source, target, progress=progress, **options)
+    finally:
+        gc.enable()
     if not quiet:
         for warning in report.warnings:
             warn(warning)

@@ -63,13 +63,13 @@ def _bytes(path: Path) -> int:
 
 
 def _show(facts: Mapping[str, Any]) -> None:
-    from nxconvert.report import count, human_bytes, human_count
+    from nxconvert.report import count, human_bytes, parameters
 
     click.echo(plain(f"{facts['file']}: {facts['format']}, {human_bytes(facts['bytes'])}"))
     if "operators" not in facts:
         return
     click.echo(
-        f"{count(sum(facts['operators'].values()), 'node')}, {human_count(facts['parameters'])} parameters; "
+        f"{count(sum(facts['operators'].values()), 'node')}, {parameters(facts['parameters'])}; "
         f"free dims: {', '.join(facts['free_dims']) or 'none'}"
     )
     ends = [(kind, name, spec) for kind in ("inputs", "outputs") for name, spec in facts[kind].items()]
