@@ -20,7 +20,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from nxconvert.errors import NxConvertError, RunError
+from nxconvert.errors import NxConvertError, RunError, RuntimeMissingError
 from nxconvert.runtimes.workers.messages import receive
 
 _LENGTH = struct.Struct("<Q")
@@ -59,6 +59,7 @@ class Worker:
 
         Raises:
             RunError: the process cannot be started, ended by itself, or took too long; an array cannot be sent.
+            RuntimeMissingError: its interpreter has not the framework.
         """
         process = self._started(failing)
         request = encoded(header, arrays)
@@ -81,6 +82,8 @@ class Worker:
             raise RunError(f"{failing}: {self._how_it_ended(process, late.is_set())}.") from broken
         finally:
             timer.cancel()
+        if answer.get("missing"):
+            raise RuntimeMissingError(f"{failing}: {self._command[0]} has not what runs it: {answer['error']}.")
         if "error" in answer:
             raise error(f"{failing}: {answer['error']}")
         return answer, results

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +38,13 @@ def test_without_cntk_it_is_said_what_to_set(monkeypatch: pytest.MonkeyPatch) ->
         nxconvert.run(TAGGER / "model.model", {})
     monkeypatch.setenv(PYTHON, "/no/such/python")
     assert Cntk().available() == f"{PYTHON} is /no/such/python, no such program"
+
+
+@pytest.mark.skipif(find_spec("cntk") is not None, reason="this Python has CNTK")
+def test_a_python_without_cntk_is_missing_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(PYTHON, sys.executable)
+    with pytest.raises(RuntimeMissingError, match=r"has not what runs it: No module named 'cntk'"):
+        nxconvert.run(TAGGER / "model.model", {})
 
 
 @real

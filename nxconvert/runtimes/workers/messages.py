@@ -6,7 +6,8 @@ kind is ``array``, stored under its number, or ``strings``, stored as their leng
 bytes. Nothing in a message is ever unpickled.
 
 Requests have a ``command``: ``load``, whatever the framework needs for that, and ``run``, with arrays by the names of
-inputs and ``outputs``, those that are wanted, or null for all. An answer with ``error`` says what went wrong.
+inputs and ``outputs``, those that are wanted, or null for all. An answer with ``error`` says what went wrong; one with
+``missing``, too, that the framework is not there.
 """
 
 import io
@@ -45,6 +46,8 @@ def serve(load: Callable[[Dict[str, Any]], Any], first_line: Callable[[Exception
             elif model is not None:
                 answer, results = model.run(arrays, header["outputs"])
                 send(sink, answer, results)
+        except ImportError as error:
+            send(sink, {"error": str(error), "missing": True}, {})
         except Exception as error:
             send(sink, {"error": first_line(error)}, {})
 
