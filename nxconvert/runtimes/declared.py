@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
+
+from nxconvert.errors import RunError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -43,14 +46,28 @@ def declared(name: str, dims: tuple[int | str | None, ...] | None) -> Declared:
     return Declared(_NUMPY_NAMES.get(name, name), dims)
 
 
-def misfit(known: Mapping[str, Declared], optional: frozenset[str], inputs: Mapping[str, Any]) -> str | None:
-    """What is wrong with the inputs of a model, if something is.
+def require_fit(
+    path: Path, runtime: str, known: Mapping[str, Declared], optional: frozenset[str], inputs: Mapping[str, Any]
+) -> None:
+    """Refuses inputs that a model does not take.
 
     Args:
+        path: the model's file.
+        runtime: what is to run it.
         known: the inputs of the model that are tensors.
         optional: the names of others, and of those that may be left out.
         inputs: the arrays that are fed.
+
+    Raises:
+        RunError: one is missing, is none of the model's, or has another dtype or size.
     """
+    wrong = _misfit(known, optional, inputs)
+    if wrong:
+        raise RunError(f"{path} cannot be run by {runtime} on these inputs: {wrong}.")
+
+
+def _misfit(known: Mapping[str, Declared], optional: frozenset[str], inputs: Mapping[str, Any]) -> str | None:
+    """What is wrong with the inputs of a model, if something is."""
     taken = ", ".join(f"{name}: {each}" for name, each in known.items()) or "none"
     missing = [name for name in known if name not in inputs and name not in optional]
     if missing:

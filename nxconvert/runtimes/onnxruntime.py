@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from nxconvert.errors import ReadError, RunError, RuntimeMissingError
 from nxconvert.runtimes.arrays import fed, is_wanted, named, reason
-from nxconvert.runtimes.declared import declared, misfit
+from nxconvert.runtimes.declared import declared, require_fit
 from nxconvert.runtimes.reference import ReferenceRunner
 
 if TYPE_CHECKING:
@@ -83,9 +83,7 @@ class OnnxRuntimeRunner:
 
     def __call__(self, inputs: Mapping[str, Any], outputs: Sequence[str] | None = None) -> dict[str, np.ndarray]:
         wanted = [item.name for item in self._session.get_outputs() if is_wanted(item.name, outputs)]
-        wrong = misfit(self._declared, self._optional, inputs)
-        if wrong:
-            raise RunError(f"{self._path} cannot be run by onnxruntime on these inputs: {wrong}.")
+        require_fit(self._path, "onnxruntime", self._declared, self._optional, inputs)
         try:
             values = self._session.run(wanted, fed(inputs, self._complex))
         except Exception as error:

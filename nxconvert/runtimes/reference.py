@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from nxconvert.errors import ReadError, RunError
 from nxconvert.runtimes.arrays import fed, is_wanted, named
-from nxconvert.runtimes.declared import Declared, declared, misfit
+from nxconvert.runtimes.declared import Declared, declared, require_fit
 
 if TYPE_CHECKING:
     import numpy as np
@@ -64,9 +64,7 @@ class ReferenceRunner:
 
     def __call__(self, inputs: Mapping[str, Any], outputs: Sequence[str] | None = None) -> dict[str, np.ndarray]:
         wanted = [name for name in self._evaluator.output_names if is_wanted(name, outputs)]
-        wrong = misfit(self._declared, self._optional, inputs)
-        if wrong:
-            raise RunError(f"{self._path} cannot be run by the reference evaluator on these inputs: {wrong}.")
+        require_fit(self._path, "the reference evaluator", self._declared, self._optional, inputs)
         try:
             values = self._evaluator.run(wanted, fed(inputs, self._complex))
         except Exception as error:
