@@ -8,7 +8,8 @@ format have no blocks at all; so it is the functions that are looked at, not the
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import Any
 
 from nxconvert.formats.cntk.dictionary import ALL_STATIC
 from nxconvert.frontends.cntk.dynamic import aligned, joined, masked
@@ -82,6 +83,20 @@ def _factors(context: Context, node: Node) -> tuple[float, Source]:
     raise _Other
 
 
+def _quotients(context: Context, node: Node) -> Iterator[tuple[Source, Source]]:
+    """What a product divides, and by what, where a factor is a reciprocal."""
+    for dividend, rest in (node.inputs, node.inputs[::-1]):
+        reciprocal = function_of(context.network, rest)
+        if reciprocal is not None and reciprocal.op == "Reciprocal":
+            yield dividend, reciprocal.inputs[0]
+
+
+def _axes(reduction: Node) -> list[Any]:
+    """The axes of a reduction, as its file has them."""
+    attributes = reduction.attributes
+    return attributes.get("axisVec") or [attributes.get("axis")]
+
+
 # ---- softmax ---------------------------------------------------------------------------------------------------------
 
 
@@ -90,7 +105,7 @@ def _reduced(context: Context, source: Source, kind: str) -> tuple[Source, froze
     node = _function(context, source, "ReduceElements")
     attributes = node.attributes
     _require(attributes.get("reductionOpName") == kind and attributes.get("reductionKeepDimensions", True) is True)
-    axes = attributes.get("axisVec") or [attributes.get("axis")]
+    axes = _axes(node)
     _require(all(isinstance(each, Axis) and 0 <= each.static < _DYNAMIC for each in axes))
     return node.inputs[0], frozenset(each.static for each in axes)
 
@@ -115,11 +130,8 @@ def _exponentials(context: Context, source: Source) -> tuple[Source, int]:
 
 
 def _softmax(context: Context) -> Tensor:
-    for numerator, rest in (context.node.inputs, context.node.inputs[::-1]):
-        quotient = function_of(context.network, rest)
-        if quotient is None or quotient.op != "Reciprocal":
-            continue
-        total, along = _reduced_along(context, quotient.inputs[0], "Sum")
+    for numerator, divisor in _quotients(context, context.node):
+        total, along = _reduced_along(context, divisor, "Sum")
         _require(total == numerator)
         return _normalised(context, "Softmax", _exponentials(context, numerator), along)
     raise _Other
@@ -175,12 +187,9 @@ def _spread(context: Context, source: Source, kind: str) -> Source:
 
 
 def _softmax_of_steps(context: Context) -> Tensor:
-    for numerator, rest in (context.node.inputs, context.node.inputs[::-1]):
-        quotient = function_of(context.network, rest)
-        if quotient is None or quotient.op != "Reciprocal":
-            continue
+    for numerator, divisor in _quotients(context, context.node):
         minus = _function(context, _function(context, numerator, "Exp").inputs[0], "Minus")
-        _require(_spread(context, quotient.inputs[0], "Sum") == numerator)
+        _require(_spread(context, divisor, "Sum") == numerator)
         _require(_spread(context, minus.inputs[1], "Max") == minus.inputs[0])
         x = context.tensor(minus.inputs[0])
         return x.of(context.op.Softmax(masked(context.op, x, -math.inf), axis=1))
@@ -297,11 +306,8 @@ def _channel_sum(context: Context, convolution: Node) -> tuple[float, int]:
 def _standardised(context: Context, source: Source) -> tuple[Source, frozenset[int], float]:
     """What is standardised, along which axes, counted from the last one, and what is added to the variance."""
     node = _function(context, source, "ElementTimes")
-    for centered, rest in (node.inputs, node.inputs[::-1]):
-        quotient = function_of(context.network, rest)
-        if quotient is None or quotient.op != "Reciprocal":
-            continue
-        epsilon, variance = _factors(context, _function(context, _root(context, quotient.inputs[0]), "Plus"))
+    for centered, deviation in _quotients(context, node):
+        epsilon, variance = _factors(context, _function(context, _root(context, deviation), "Plus"))
         x = _function(context, centered, "Minus").inputs[0]
         square, axes = _mean(context, variance)
         factors = _function(context, square, "ElementTimes").inputs
@@ -387,10 +393,9 @@ _EXTREMES = {"Greater": "Max", "Less": "Min"}
 
 def _quotient(context: Context) -> Tensor:
     """A product with the reciprocal of what cannot be 0."""
-    for dividend, rest in (context.node.inputs, context.node.inputs[::-1]):
-        divisor = function_of(context.network, rest)
-        if divisor is not None and divisor.op == "Reciprocal" and is_positive(context.network, divisor.inputs[0]):
-            (x, y), axes = aligned(context.op, _tensor(context, dividend), _tensor(context, divisor.inputs[0]))
+    for dividend, divisor in _quotients(context, context.node):
+        if is_positive(context.network, divisor):
+            (x, y), axes = aligned(context.op, _tensor(context, dividend), _tensor(context, divisor))
             _require(y.array is None)  # whose reciprocal is known
             return Tensor(context.op.Div(x, y), axes)
     raise _Other
@@ -398,14 +403,11 @@ def _quotient(context: Context) -> Tensor:
 
 def _unit(context: Context) -> Tensor:
     """What is divided by its length along some axes; where that is 0, it is 0 itself."""
-    for source, rest in (context.node.inputs, context.node.inputs[::-1]):
-        quotient = function_of(context.network, rest)
-        if quotient is None or quotient.op != "Reciprocal":
-            continue
-        total = _function(context, _root(context, quotient.inputs[0]), "ReduceElements")
+    for source, divisor in _quotients(context, context.node):
+        total = _function(context, _root(context, divisor), "ReduceElements")
         _require(total.attributes.get("reductionOpName") == "Sum" and _is_static(total))
         _require(_function(context, total.inputs[0], "ElementTimes").inputs == (source, source))
-        (x, norm), axes = aligned(context.op, _tensor(context, source), _tensor(context, quotient.inputs[0]))
+        (x, norm), axes = aligned(context.op, _tensor(context, source), _tensor(context, divisor))
         _require(x.etype in _LEAST_LENGTH and x.array is None)
         length = context.op.Max(norm, context.op.const(_LEAST_LENGTH[x.etype], x.etype))
         return Tensor(context.op.Div(x, length), axes)
@@ -414,11 +416,10 @@ def _unit(context: Context) -> Tensor:
 
 def _is_static(reduction: Node) -> bool:
     """Whether each sample has what a reduction is of alone, in the place of its own elements."""
-    attributes = reduction.attributes
-    axes = attributes.get("axisVec") or [attributes.get("axis")]
+    axes = _axes(reduction)
     if all(isinstance(each, Axis) and each.static == ALL_STATIC for each in axes):
         return True
-    kept = attributes.get("reductionKeepDimensions", True) is True
+    kept = reduction.attributes.get("reductionKeepDimensions", True) is True
     return kept and all(isinstance(each, Axis) and 0 <= each.static < _DYNAMIC for each in axes)
 
 
