@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 
 from nxconvert.formats.cntk.dictionary import ALL, Axis
 from nxconvert.formats.cntk.model import CONSTANT, INPUT, PARAMETER
-from nxconvert.frontends.cntk.network import Expansion, Leaf, Result, Source, outputs_of
+from nxconvert.frontends.cntk.network import Expansion, Leaf, Result, Source, outputs_of, reached
 from nxconvert.frontends.cntk.primitives import name_of
 
 #: Functions and blocks that nothing but training is made of.
@@ -99,14 +99,7 @@ class _Judges:
 
     def behind(self, sources: Iterable[Source]) -> set[Source]:
         """All that some results are computed from, themselves included."""
-        found: set[Source] = set()
-        queue = list(sources)
-        while queue:
-            source = queue.pop()
-            if source not in found:
-                found.add(source)
-                queue.extend(self._inputs(source))
-        return found
+        return reached(sources, self._inputs)
 
     def label(self, source: Source) -> Source | None:
         """The input that a result is the distance of something from; None where it is no such thing.

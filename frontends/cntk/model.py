@@ -15,7 +15,7 @@ from nxconvert.frontends.cntk import ops  # noqa: F401  (fills the table)
 from nxconvert.frontends.cntk.inputs import LENGTHS, name_variables, plan, word
 from nxconvert.frontends.cntk.legacy import read_legacy
 from nxconvert.frontends.cntk.lower import Lowerer, where
-from nxconvert.frontends.cntk.network import Expansion, Network, Node, Result, expand
+from nxconvert.frontends.cntk.network import Expansion, Network, Node, Result, expand, reached
 from nxconvert.frontends.cntk.outputs import wanted_outputs
 from nxconvert.frontends.cntk.recurrence import lower_loop
 from nxconvert.frontends.cntk.table import cntk
@@ -92,16 +92,7 @@ def _outputs(m: Lowerer, network: Network, taken: Iterable[str]) -> dict[str, Va
 
 def _drop_unused_lengths(model: ir.Model, lengths: Iterable[ir.Value]) -> None:
     """Removes the inputs of lengths that no output depends on."""
-    needed: set[ir.Value] = set()
-    queue = list(model.graph.outputs)
-    while queue:
-        value = queue.pop()
-        if value in needed:
-            continue
-        needed.add(value)
-        node = value.producer()
-        if node is not None:
-            queue.extend(_reads(node))
+    needed = reached(model.graph.outputs, _operands)
     unused = [value for value in lengths if value not in needed]
     if unused:
         for node in reversed(list(model.graph)):
@@ -110,6 +101,12 @@ def _drop_unused_lengths(model: ir.Model, lengths: Iterable[ir.Value]) -> None:
                 model.graph.remove(node)
     for value in unused:
         model.graph.inputs.remove(value)
+
+
+def _operands(value: ir.Value) -> Iterable[ir.Value]:
+    """What a value is computed from, in the bodies of its node too."""
+    node = value.producer()
+    return () if node is None else _reads(node)
 
 
 def _reads(node: ir.Node) -> Iterable[ir.Value]:

@@ -8,15 +8,17 @@ are the strongly connected components of what remains; they go through ``PastVal
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from functools import cached_property
+from typing import Any, TypeAlias, TypeVar
 
 from nxconvert.errors import ReadError
 from nxconvert.formats.cntk.dictionary import Axis
 from nxconvert.formats.cntk.model import INPUT, OUTPUT, PLACEHOLDER, Function, Model, Variable
 from nxconvert.frontends.cntk.primitives import BLOCK, COMBINE, name_of
 
+_T = TypeVar("_T", bound=Hashable)
 _OUTPUT = re.compile(r"(?P<uid>.+)_Output_(?P<index>\d{1,9})", re.DOTALL)
 #: How many functions in blocks are looked at for the names of the blocks.
 _MOST_STEPS = 1_000_000
@@ -95,6 +97,15 @@ class Network:
         if len(group) > 1:
             return True
         return any(isinstance(source, Result) and source.node == group[0] for source in self.nodes[group[0]].inputs)
+
+    @cached_property
+    def users(self) -> dict[Source, list[tuple[Node, int]]]:
+        """The functions that take a result or a variable, and as which of their inputs, in the order of the nodes."""
+        found: dict[Source, list[tuple[Node, int]]] = {}
+        for node in self.nodes.values():
+            for place, source in enumerate(node.inputs):
+                found.setdefault(source, []).append((node, place))
+        return found
 
 
 class Expansion:
@@ -330,6 +341,18 @@ def components(network: Network) -> list[list[str]]:
             elif child in on_stack:
                 low[uid] = min(low[uid], index[child])
     return groups
+
+
+def reached(starts: Iterable[_T], below: Callable[[_T], Iterable[_T]]) -> set[_T]:
+    """All that there is on the way down from some starts, themselves included."""
+    found: set[_T] = set()
+    queue = list(starts)
+    while queue:
+        item = queue.pop()
+        if item not in found:
+            found.add(item)
+            queue.extend(below(item))
+    return found
 
 
 def inputs_of(network: Network) -> list[Variable]:

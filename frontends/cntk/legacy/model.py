@@ -23,6 +23,7 @@ from nxconvert.formats.cntk.model import CONSTANT, INPUT, PARAMETER, PLACEHOLDER
 from nxconvert.frontends.cntk.legacy.axes import BATCH, SEQUENCE, dynamic_axes
 from nxconvert.frontends.cntk.legacy.images import has_old_images, old_image
 from nxconvert.frontends.cntk.legacy.nodes import BUILDERS, FUNCTIONS, ORDERS
+from nxconvert.frontends.cntk.network import reached
 from nxconvert.frontends.cntk.primitives import COMBINE, NAMES
 
 _UID = re.compile(r".*?__v2libuid__(?P<uid>.*?)__v2libname__(?P<name>.*)", re.DOTALL)
@@ -69,7 +70,7 @@ class Conversion:
             if node.kind not in (*_LEAVES, "DynamicAxis", "OutputMultiplexer"):
                 self._function(node)
         roots = self._roots()
-        needed = self._reached(roots)
+        needed = reached(roots, lambda name: self.network.nodes[name].inputs)
         wrong = counted(item for item in self._wrong if item.where in needed)
         if wrong:
             raise UnsupportedError(wrong)
@@ -219,16 +220,6 @@ class Conversion:
         if not ends:
             raise ReadError(f"{self.network.path} has no outputs: it lists none, and all its nodes are used by others.")
         return predicting or ends
-
-    def _reached(self, roots: Sequence[str]) -> set[str]:
-        reached: set[str] = set()
-        queue = list(roots)
-        while queue:
-            name = queue.pop()
-            if name not in reached:
-                reached.add(name)
-                queue.extend(self.network.nodes[name].inputs)
-        return reached
 
 
 def _uids(network: Network) -> dict[str, tuple[str, str]]:

@@ -9,10 +9,10 @@ from nxconvert.frontends.cntk.lower import Lowerer
 from nxconvert.frontends.cntk.network import Leaf, Node, Result, Source
 from nxconvert.frontends.cntk.primitives import IDENTITIES
 from nxconvert.frontends.cntk.recurrence.forms import Atom, Form, Odd, Weight, number, of_atom, of_weight, weight
+from nxconvert.frontends.cntk.recurrence.loop import DELAYS
 from nxconvert.frontends.cntk.table import Axis
 from nxconvert.graph.dims import static
 
-DELAYS = frozenset({"PastValue", "FutureValue"})
 _FUNCTIONS = {"Sigmoid": "Sigmoid", "StableSigmoid": "Sigmoid", "Tanh": "Tanh", "ReLU": "Relu"}
 #: What comes into a loop is looked into through so many functions.
 _DEPTH = 8

@@ -29,12 +29,11 @@ def final_steps(network: Network, state: Source, loop: Loop) -> FinalSteps:
     members = {node.uid for node in loop.nodes}
     last = Bounds(until=1) if loop.backwards else Bounds(last=1)
     found, alone = [], all(output.source != state for output in network.outputs)
-    for node in network.nodes.values():
-        for place, source in enumerate(node.inputs):
-            if source != state or node.uid in members or _LAYOUTS.get(node.op) == place:
-                continue
-            if place == 0 and single_step(network, node) == last:
-                found.append(node.uid)
-            else:
-                alone = False
+    for node, place in network.users.get(state, ()):
+        if node.uid in members or _LAYOUTS.get(node.op) == place:
+            continue
+        if place == 0 and single_step(network, node) == last:
+            found.append(node.uid)
+        else:
+            alone = False
     return FinalSteps(found, alone)
